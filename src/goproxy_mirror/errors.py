@@ -1,0 +1,107 @@
+"""The whole error tree: what can go wrong on the way of a request.
+
+A class says *whose word* a failure is, since that decides what the go command does next (it looks elsewhere on
+404 and 410, and stops on everything else):
+
+    MirrorError
+    ├── BadRequest                  the request itself is malformed, or tries to leave the store
+    ├── NotFound                    an authority says that there is no such thing
+    │   ├── InvalidPath             the text can be no module path
+    │   └── InvalidVersion          the text can be no version, or none of this path
+    ├── Blocked                     a policy's no
+    ├── SourceUnavailable           nobody could say: not an absence
+    │   ├── Unreachable             the host did not answer at all (name, connection, handshake)
+    │   ├── SourceTimeout           it answered, but not in time
+    │   ├── Unbuildable             the repository was read, but no module can be built from that revision
+    │   └── NeedsTool               a program that this needs is not on the server
+    ├── Loop                        the request came back to where it started
+    ├── SecurityError               what arrived contradicts what is known to be true
+    ├── StorageError                the store could not take or give a file
+    │   └── StorageFull             the store has no room
+    └── SettingError                a setting that cannot be meant
+
+`web/failures.py` maps each class to a status, once. Messages are for the person who reads them: what was asked,
+what failed, at which source, what to do; never a secret, a local path or a traceback.
+"""
+
+from __future__ import annotations
+
+
+class MirrorError(Exception):
+    """The root of every failure that this program foresees.
+
+    `source` names where it happened (an upstream's or a repository's URL without credentials), or is None.
+    """
+
+    def __init__(self, message: str, *, source: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.source = source
+
+
+class BadRequest(MirrorError):
+    """The request is malformed (encoding, control bytes) or tries to leave the store (traversal)."""
+
+
+class NotFound(MirrorError):
+    """Somebody who can know has said that there is no such module, version or revision."""
+
+
+class InvalidPath(NotFound):
+    """The text can be no module path; the go command must be able to go on to the next proxy."""
+
+
+class InvalidVersion(NotFound):
+    """The text can be no version, or no version of that module path."""
+
+
+class Blocked(MirrorError):
+    """A policy says no. Never an absence: the go command would ask the origin itself."""
+
+
+class SourceUnavailable(MirrorError):
+    """Nobody could say: the source failed, refused, or answered something that is no answer."""
+
+
+class Unreachable(SourceUnavailable):
+    """The host did not answer: no address, no connection, no handshake. `host` is `name` or `name:port`."""
+
+    def __init__(self, message: str, *, host: str, source: str | None = None) -> None:
+        super().__init__(message, source=source)
+        self.host = host
+
+
+class SourceTimeout(SourceUnavailable):
+    """The source answered, but did not finish in time."""
+
+
+class Unbuildable(SourceUnavailable):
+    """The repository was read, but no valid module can be built from the revision (a bad name, a size limit).
+
+    Where the repository is an authority (the origin, a repository on a local path) this is said as NotFound, as
+    the go command does; from a remote mirror it means: try the next home.
+    """
+
+
+class NeedsTool(SourceUnavailable):
+    """A program that this needs (hg, svn, fossil, go) is not on the server."""
+
+
+class Loop(MirrorError):
+    """The request has passed through this very proxy before."""
+
+
+class SecurityError(MirrorError):
+    """What arrived contradicts what is known to be true. Never cached as absence."""
+
+
+class StorageError(MirrorError):
+    """The store could not take or give a file."""
+
+
+class StorageFull(StorageError):
+    """The store has no room left."""
+
+
+class SettingError(MirrorError):
+    """A setting that cannot be meant: names the setting, the value, and what is allowed. Exit status 2."""
