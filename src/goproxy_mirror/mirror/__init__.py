@@ -1,0 +1,1 @@
+"""The journey of a request, and what decides on its way."""

@@ -1,0 +1,32 @@
+"""What the journey hands to the edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from goproxy_mirror.ports import FileKind, StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """A published file: whole, durable, and the same for ever. `home` names its source where this process fetched it."""
+
+    file: StoredFile
+    kind: FileKind
+    home: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextAnswer:
+    """An answer that has a time to live (a list, `@latest`, a query, a checksum-database page).
+
+    `max_age` in seconds; `stale` says that every source was down and this is what was known before; `fetched` in
+    seconds since the epoch.
+    """
+
+    body: bytes
+    content_type: str
+    max_age: int
+    fetched: float
+    stale: bool = False
+    home: str | None = None

@@ -1,0 +1,1 @@
+"""What is known about the published files; never needed to serve one."""

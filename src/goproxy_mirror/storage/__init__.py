@@ -1,0 +1,1 @@
+"""Where published files are kept: created once, whole and durable, never changed."""

@@ -1,0 +1,1 @@
+"""From a module path to its repository, and what can be read from a repository without checking it out."""
