@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -191,11 +191,16 @@ class RepoRoot:
 
 @dataclass(frozen=True, slots=True)
 class Refs:
-    """What a remote advertises. Ids are full object ids; `tags` are as advertised (annotated tags unpeeled)."""
+    """What a remote advertises. Ids are full object ids; `tags` are as advertised (annotated tags unpeeled).
+
+    `peeled` says for each annotated tag which object it leads to at last (git advertises that as `NAME^{}`), so that
+    the tags of a commit are known without fetching any of them.
+    """
 
     head: str | None
     heads: Mapping[str, str]
     tags: Mapping[str, str]
+    peeled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
