@@ -12,6 +12,8 @@ A class says *whose word* a failure is, since that decides what the go command d
     ├── SourceUnavailable           nobody could say: not an absence
     │   ├── Unreachable             the host did not answer at all (name, connection, handshake)
     │   ├── SourceTimeout           it answered, but not in time
+    │   ├── OutageDisguised         it said 404, and meant that it could not say
+    │   ├── Undiscovered            where the module's repository is could not be found out
     │   ├── Unbuildable             the repository was read, but no module can be built from that revision
     │   └── NeedsTool               a program that this needs is not on the server
     ├── Loop                        the request came back to where it started
@@ -73,6 +75,21 @@ class Unreachable(SourceUnavailable):
 
 class SourceTimeout(SourceUnavailable):
     """The source answered, but did not finish in time."""
+
+
+class OutageDisguised(SourceUnavailable):
+    """An upstream said 404 or 410 about its own outage (goproxy/goproxy does, uncacheable or in so many words).
+
+    The walk over the upstreams goes on as after an absence, but it counts as an outage in the end.
+    """
+
+
+class Undiscovered(SourceUnavailable):
+    """The host that knows where a module's repository is could not be asked. `host` is `name` or `name:port`, or None."""
+
+    def __init__(self, message: str, *, host: str | None = None, source: str | None = None) -> None:
+        super().__init__(message, source=source)
+        self.host = host
 
 
 class Unbuildable(SourceUnavailable):
