@@ -143,10 +143,10 @@ def escape(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """The plain form. Raises InvalidPath on a capital, a `!` without a small letter, and what is not ASCII."""
+    """The plain form. Raises InvalidPath on a capital, a `!` without a small letter, and non-ASCII text."""
     if not text.isascii() or not _ESCAPED.fullmatch(text):
         raise InvalidPath(
-            f'{text!a} is not escaped as a proxy wants it: each capital is written as "!" and its small letter'
+            f'{text!a} is not escaped as proxies want it: each capital is written as "!" and its small letter'
         )
     return _ESCAPED_CAPITAL.sub(lambda match: match[1].upper(), text)
 

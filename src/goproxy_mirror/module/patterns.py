@@ -29,6 +29,11 @@ def match_globs(globs: str | Sequence[str], path: str) -> bool:
     )
 
 
+def is_glob(glob: str) -> bool:
+    """Whether a glob is well-formed, as Go's `path.Match` has it."""
+    return _glob_pattern(glob) is not None
+
+
 @lru_cache(maxsize=256)
 def _compiled(globs: str) -> tuple[tuple[int, re.Pattern[str]], ...]:
     """Each well-formed glob of a list with its number of elements."""
@@ -112,9 +117,7 @@ def _glob_class_char(glob: str, position: int) -> tuple[str, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class PatternMatch:
-    """How a path matched: `root` is the part that did, `rest` what follows (empty, or beginning with a
-    slash).
-    """
+    """How a path matched: `root` is the part that did, `rest` what follows (empty, or from a slash on)."""
 
     root: str
     rest: str
@@ -167,11 +170,8 @@ class PathPattern:
 def _pattern_problem(text: str, literals: list[str], names: list[str]) -> str | None:
     if "//" in text or text[:1] in {"", "/"} or text[-1] == "/":
         return "it has an empty path element"
-    for literal in literals:
-        if not _LITERAL.fullmatch(literal):
-            return (
-                "a name in braces has small letters, digits and underscores, and nothing else may have braces"
-            )
+    if not all(_LITERAL.fullmatch(literal) for literal in literals):
+        return "besides what a module path may hold, it can only have {names} of small letters"
     if "" in literals[1:-1]:
         return "two names stand side by side, so nobody could say where one ends"
     if len(set(names)) < len(names):
@@ -180,9 +180,12 @@ def _pattern_problem(text: str, literals: list[str], names: list[str]) -> str | 
 
 
 def expand(template: str, captures: Mapping[str, str]) -> str:
-    """The right side of a mirror rule with its names filled in. Raises SettingError for a name that is not
-    captured.
+    """The right side of a mirror rule with its names filled in.
+
+    Raises SettingError for a name that is not among the captures, and for a brace that belongs to no name.
     """
+    if set(_PLACEHOLDER.sub("", template)) & set("{}"):
+        raise SettingError(f'"{template}" has a brace that belongs to no {{name}} of small letters')
 
     def fill(match: re.Match[str]) -> str:
         try:

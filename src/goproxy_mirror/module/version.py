@@ -57,6 +57,11 @@ class Version:
         check_path_major(text, path.split_major()[1])
         return version
 
+    @classmethod
+    def unescape_for(cls, path: ModulePath, escaped: str) -> Version:
+        """As `parse_for`, of an escaped text."""
+        return cls.parse_for(path, _unescape(escaped))
+
     @property
     def escaped(self) -> str:
         """The form that stands in URLs and store keys."""
