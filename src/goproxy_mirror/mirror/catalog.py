@@ -1,0 +1,51 @@
+"""What the store holds of a module: a version counts as held when its `.info` and its `.mod` are there."""
+
+from __future__ import annotations
+
+import asyncio
+
+from goproxy_mirror.errors import InvalidVersion
+from goproxy_mirror.module.path import ModulePath, unescape
+from goproxy_mirror.module.version import ModuleVersion, Version
+from goproxy_mirror.ports import FileKind, Storage, Turns
+
+
+def file_key(mv: ModuleVersion, kind: FileKind) -> str:
+    """The store's key of one of the three files."""
+    return f"{mv.path.escaped}/@v/{mv.version.escaped}{kind.value}"
+
+
+class Catalog:
+    """Reads held versions off the store, and keeps the derived `@v/list` that makes it a `file://` proxy."""
+
+    def __init__(self, storage: Storage, turns: Turns) -> None:
+        self._storage = storage
+        self._turns = turns
+
+    async def held(self, path: ModulePath) -> tuple[Version, ...]:
+        """All held versions, pseudo-versions too, in ascending order."""
+        infos: set[str] = set()
+        mods: set[str] = set()
+        folder = f"{path.escaped}/@v/"
+        async for key in self._storage.list(folder):
+            name = key.removeprefix(folder)
+            if name.endswith(FileKind.INFO.value):
+                infos.add(name.removesuffix(FileKind.INFO.value))
+            elif name.endswith(FileKind.MOD.value):
+                mods.add(name.removesuffix(FileKind.MOD.value))
+        versions = []
+        for name in infos & mods:
+            try:
+                versions.append(Version.parse(unescape(name)))
+            except InvalidVersion:
+                continue  # not ours: somebody put it there
+        return tuple(sorted(versions))
+
+    async def derive(self, path: ModulePath) -> None:
+        """Bring `@v/list` up to date. Read anew under a turn, so that of two publications none is lost."""
+        key = f"{path.escaped}/@v/list"
+        async with self._turns.hold(f"{path.escaped}/@v"):
+            body = "".join(f"{version}\n" for version in await self.held(path)).encode()
+            listed = self._storage.look(key)
+            if listed is None or listed.size != len(body) or await asyncio.to_thread(listed.path.read_bytes) != body:
+                await self._storage.replace(key, body)

@@ -1,0 +1,83 @@
+"""One piece of work per key in this process, whoever asks and whoever leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from goproxy_mirror.errors import MirrorError, SourceUnavailable
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+_CLOSING = "the server is shutting down; ask again in a moment"
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+class Flights:
+    """Work by key. Who asks for a key that is under way waits for it; who goes away cancels nothing.
+
+    The work runs in tasks of this object, never of a request, and ends with it: use it as an async context manager.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+        self._group = asyncio.TaskGroup()
+        self._open = False
+
+    async def __aenter__(self) -> Flights:
+        await self._group.__aenter__()
+        self._open = True
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._open = False
+        for task in self._tasks.values():
+            task.cancel()
+        await self._group.__aexit__(None, None, None)
+
+    async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` returns or raises, started now unless the key is under way already."""
+        task = self._task(key, work)
+        try:
+            outcome = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise SourceUnavailable(_CLOSING) from None
+            raise
+        if isinstance(outcome, _Failed):
+            # A fresh traceback for each waiter: one exception object raised in many tasks would grow without end.
+            raise outcome.error.with_traceback(None)
+        result: T = outcome
+        return result
+
+    def start(self, key: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Have the work done behind the answer; a failure is logged."""
+        self._task(key, work)
+
+    def _task(self, key: str, work: Callable[[], Awaitable[T]]) -> asyncio.Task[T | _Failed]:
+        task = self._tasks.get(key)
+        if task is None:
+            if not self._open:
+                raise SourceUnavailable(_CLOSING)
+            task = self._group.create_task(_outcome(key, work))
+            self._tasks[key] = task
+            task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        return task
+
+
+async def _outcome(key: str, work: Callable[[], Awaitable[T]]) -> T | _Failed:
+    try:
+        return await work()
+    except MirrorError as error:
+        return _Failed(error)
+    except Exception as error:
+        log.exception("work failed", key=key)
+        return _Failed(error)

@@ -1,0 +1,120 @@
+"""A GOPROXY list: upstreams in the operator's order, `,` and `|` as the go command means them.
+
+`,` goes on only where an authority said no; `|` goes on after any failure; what `direct` says in the end outweighs what was
+said before (https://go.dev/ref/mod#goproxy-protocol, TryProxies in cmd/go/internal/modfetch/proxy.go). Two things are ours:
+a module under a mirror rule reaches its mirrors whatever outage came before, and a host that did not answer is not waited
+for again while there are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from goproxy_mirror.errors import Blocked, MirrorError, NotFound, OutageDisguised, SecurityError, SourceUnavailable, Unreachable
+from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.ports import Found, Source
+from goproxy_mirror.sources.walk import Ask, Reach, Walking, is_out_of_reach, joined
+
+T = TypeVar("T")
+
+
+class Homes(Source, Protocol):
+    """What stands behind `direct`: the origin and the mirrors of it."""
+
+    def mirrors_of(self, path: ModulePath, *, builtin: bool) -> Source | None:
+        """The mirrors alone, where a rule names the module's path (with `builtin`, the built-in table's too)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One element of the list. `host` is None where no network is asked; `on_any`: a `|` follows it."""
+
+    source: Source
+    host: str | None
+    on_any: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the list ends: with `direct`, with `off`, or with its last upstream."""
+
+    direct: bool = False
+    off: bool = False
+
+
+class Chain(Walking):
+    """`ports.Source` over a GOPROXY list."""
+
+    def __init__(self, steps: Sequence[Step], ending: Ending, homes: Homes, reach: Reach) -> None:
+        self._steps = tuple(steps)
+        self._ending = ending
+        self._homes = homes
+        self._reach = reach
+
+    async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
+        noes: list[NotFound] = []
+        outages: list[MirrorError] = []
+        passed: list[Step] = []
+        homes: Source | None = self._homes if self._ending.direct else self._mirrors(path)
+        for place, step in enumerate(self._steps):
+            if step.on_any and step.host and self._reach.resting(step.host) and (homes or place + 1 < len(self._steps)):
+                passed.append(step)
+                continue
+            try:
+                return await self._ask(step, ask)
+            except NotFound as error:
+                noes.append(error)
+            except (OutageDisguised, SecurityError) as error:
+                outages.append(error)
+            except (SourceUnavailable, Blocked) as error:
+                outages.append(error)
+                if not step.on_any:
+                    homes = self._mirrors(path)
+                    break
+        if homes is not None:
+            try:
+                return await ask(homes)
+            except NotFound:
+                raise  # whoever stands behind `direct` can know
+            except MirrorError as error:
+                if noes and is_out_of_reach(error):
+                    # The go command asks every prefix of an import path, and stops at a failure: where an upstream denies
+                    # one, a host that is not there does not make it exist (lookupDirect in cmd/go/internal/modfetch/repo.go).
+                    raise _said_no(noes) from error
+                outages.append(error)
+        for step in passed:  # only now, since a host that did not answer a moment ago costs time
+            try:
+                return await self._ask(step, ask)
+            except NotFound as error:
+                noes.append(error)
+            except MirrorError as error:
+                outages.append(error)
+        if outages:
+            raise joined(outages)
+        if noes:
+            raise _said_no(noes)
+        reason = "fetching is switched off (upstream = off)" if self._ending.off else "no upstream is set"
+        raise NotFound(f"{path}: not held here, and {reason}")
+
+    async def _ask(self, step: Step, ask: Ask[T]) -> Found[T]:
+        try:
+            found = await ask(step.source)
+        except Unreachable:
+            if step.host:
+                self._reach.rest(step.host)
+            raise
+        if step.host:
+            self._reach.answered(step.host)
+        return found
+
+    def _mirrors(self, path: ModulePath) -> Source | None:
+        if self._ending.off:
+            return None
+        return self._homes.mirrors_of(path, builtin=self._ending.direct)
+
+
+def _said_no(noes: Sequence[NotFound]) -> NotFound:
+    return noes[0] if len(noes) == 1 else NotFound("\n".join(dict.fromkeys(no.message for no in noes)))

@@ -1,0 +1,267 @@
+"""What stands behind `direct`: the origin and the mirrors of its repository, in the operator's order.
+
+The origin is an authority. A remote mirror is none: its no counts only while the origin cannot be reached, and only where
+every mirror that could be read says so. A repository on a local path is one, since the operator put it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+from goproxy_mirror.errors import MirrorError, NotFound, SecurityError, Unbuildable, Undiscovered, Unreachable
+from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.ports import Found, Home, Repository, RepoRoot, Source
+from goproxy_mirror.sources.origin import RepositorySource, UnservedSource
+from goproxy_mirror.sources.rules import MirrorRules
+from goproxy_mirror.sources.walk import Ask, Reach, Walking, joined
+from goproxy_mirror.transport import Target, UrlError, shown
+
+T = TypeVar("T")
+
+
+class Finder(Protocol):
+    """From a module path to its repository (`vcs.discovery`)."""
+
+    def static(self, path: str) -> RepoRoot | None:
+        """The repository, where the path alone tells it."""
+        ...
+
+    async def find(self, path: str) -> RepoRoot: ...
+
+
+class Repositories(Protocol):
+    """Opens repositories by URL (`vcs.git`); `trusted` ones were named by the operator."""
+
+    def open(self, url: str, *, trusted: bool) -> Repository: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A home that may be asked. `host` is None on a local path, `url` is without credentials."""
+
+    source: Source
+    url: str
+    host: str | None
+    authority: bool
+
+
+class ModuleHomes(Walking):
+    """`chain.Homes`. `origin_wait`: seconds that the origin has to connect before its mirrors are asked.
+
+    `connect(url)` raises `Unreachable` or `Blocked`; `proxy(url)` is the source for a go-import entry with `mod`.
+    """
+
+    def __init__(
+        self,
+        *,
+        finder: Finder,
+        repositories: Repositories,
+        rules: MirrorRules,
+        reach: Reach,
+        order: Sequence[Literal["origin", "mirrors"]],
+        connect: Callable[[str], Awaitable[object]],
+        proxy: Callable[[str], Source],
+        origin_wait: float,
+    ) -> None:
+        self._finder = finder
+        self._repositories = repositories
+        self._rules = rules
+        self._reach = reach
+        self._mirrors_first = tuple(order) == ("mirrors", "origin")
+        self._connect = connect
+        self._proxy = proxy
+        self._origin_wait = origin_wait
+
+    def mirrors_of(self, path: ModulePath, *, builtin: bool) -> Source | None:
+        return _MirrorsAlone(self) if self._rules.find(path.value, builtin=builtin) else None
+
+    async def ask_mirrors(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
+        """The answer of the mirrors that a rule names, without their origin."""
+        walk = _Walk(self._reach)
+        return walk.ended(path, await walk.over(self._mirrors(path, None), ask))
+
+    async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
+        walk = _Walk(self._reach)
+        if self._mirrors_first:
+            return walk.ended(path, await self._mirrors_then_origin(path, ask, walk))
+        return walk.ended(path, await self._origin_then_mirrors(path, ask, walk))
+
+    async def _mirrors_then_origin(self, path: ModulePath, ask: Ask[T], walk: _Walk) -> Found[T] | None:
+        root = self._finder.static(path.value)
+        mirrors = self._mirrors(path, root)
+        found = await walk.over(mirrors, ask)
+        if found is not None:
+            return found
+        root = root or await self._discover(path, walk)
+        if root is None:
+            return None
+        asked = {mirror.url for mirror in mirrors}
+        late = [mirror for mirror in self._mirrors(path, root) if mirror.url not in asked]
+        return await walk.over([*late, self._origin(root)], ask)
+
+    async def _origin_then_mirrors(self, path: ModulePath, ask: Ask[T], walk: _Walk) -> Found[T] | None:
+        root = self._finder.static(path.value)
+        if root is None:
+            root = await self._discover(path, walk, hurry=self._rules.find(path.value) is not None)
+        mirrors = self._mirrors(path, root)
+        if root is None:
+            return await walk.over(mirrors, ask)
+        origin = self._origin(root)
+        if not mirrors:
+            return await walk.over([origin], ask)
+        connected = await self._connects(origin, walk)
+        found = await walk.over([origin, *mirrors] if connected else mirrors, ask)
+        if found is None and not connected and origin.host and not walk.was_denied:
+            # No mirror could say anything: now the origin may take the time that it needs to connect.
+            self._reach.forgive(origin.host)
+            found = await walk.over([origin], ask)
+        return found
+
+    async def _discover(self, path: ModulePath, walk: _Walk, *, hurry: bool = False) -> RepoRoot | None:
+        """Where the origin is; None where that could not be found out, or where a rule knows what the origin's page does not."""
+        host = path.value.partition("/")[0]
+        try:
+            if hurry:
+                await self._connect_soon(f"https://{host}/", host)
+            return await self._finder.find(path.value)
+        except Unreachable as error:
+            self._reach.rest(error.host)
+            walk.failed(Undiscovered(error.message, host=error.host, source=error.source))
+        except NotFound as error:
+            if not hurry:
+                raise
+            walk.failed(error)
+        except MirrorError as error:
+            walk.failed(error)
+        return None
+
+    async def _connects(self, origin: Candidate, walk: _Walk) -> bool:
+        if origin.host is None:
+            return True
+        try:
+            await self._connect_soon(origin.url, origin.host)
+        except MirrorError as error:
+            walk.failed(error)
+            return False
+        return True
+
+    async def _connect_soon(self, url: str, host: str) -> None:
+        if self._reach.resting(host):
+            raise Unreachable(f"{url}: {host} did not answer a moment ago and was not asked again", host=host, source=url)
+        try:
+            async with asyncio.timeout(self._origin_wait):
+                await self._connect(url)
+        except TimeoutError:
+            self._reach.rest(host)
+            raise Unreachable(f"{url}: {host} did not connect within {self._origin_wait:g} s", host=host, source=url) from None
+        except Unreachable:
+            self._reach.rest(host)
+            raise
+
+    def _origin(self, root: RepoRoot) -> Candidate:
+        host = _host(root.url)
+        if root.vcs == "mod":
+            return Candidate(self._proxy(root.url), root.url, host, authority=True)
+        if root.vcs != "git":
+            return Candidate(UnservedSource(root), root.url, None, authority=True)
+        repository = self._repositories.open(root.url, trusted=False)
+        source = RepositorySource(repository, root, Home("origin", root.url), authority=True)
+        return Candidate(source, root.url, host, authority=True)
+
+    def _mirrors(self, path: ModulePath, root: RepoRoot | None) -> list[Candidate]:
+        """The mirrors that a rule names, and what the rewrites make of them and of the origin's URL."""
+        roots: dict[str, RepoRoot] = {}
+        mirrored = self._rules.find(path.value)
+        if mirrored is not None:
+            for url in mirrored.urls:
+                for each in (url, *self._rewritten(path, url)):
+                    canonical = root if root is not None and root.root == mirrored.root else None
+                    roots.setdefault(each, canonical or RepoRoot(mirrored.root, "git", _public(each)))
+        if root is not None and root.vcs == "git":
+            roots.pop(root.url, None)
+            for url in self._rewritten(path, root.url):
+                roots.setdefault(url, root)
+        return [self._mirror(url, at) for url, at in roots.items()]
+
+    def _mirror(self, url: str, root: RepoRoot) -> Candidate:
+        repository = self._repositories.open(url, trusted=True)
+        home = Home("mirror", "a local repository" if repository.local else repository.url)
+        source = RepositorySource(repository, root, home, authority=repository.local)
+        return Candidate(source, url, None if repository.local else _host(url), authority=repository.local)
+
+    def _rewritten(self, path: ModulePath, url: str) -> tuple[str, ...]:
+        return () if self._rules.is_private(path.value) else self._rules.rewritten(url)
+
+
+class _MirrorsAlone(Walking):
+    """The mirrors without their origin, for a list that does not come to `direct`."""
+
+    def __init__(self, homes: ModuleHomes) -> None:
+        self._homes = homes
+
+    async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
+        return await self._homes.ask_mirrors(path, ask)
+
+
+class _Walk:
+    """One walk over candidates: what was said, and what follows from it."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._failures: list[MirrorError] = []
+        self._noes: list[NotFound] = []
+
+    @property
+    def was_denied(self) -> bool:
+        """Whether some remote mirror said that there is no such thing."""
+        return bool(self._noes)
+
+    def failed(self, error: MirrorError) -> None:
+        self._failures.append(error)
+
+    async def over(self, candidates: Sequence[Candidate], ask: Ask[T]) -> Found[T] | None:
+        """The first answer; hosts that did not answer a moment ago are asked last. Raises an authority's `NotFound`."""
+        resting = [self._reach.resting(candidate.host) if candidate.host else False for candidate in candidates]
+        for candidate, _ in sorted(zip(candidates, resting, strict=True), key=lambda pair: pair[1]):
+            try:
+                found = await ask(candidate.source)
+            except NotFound as error:
+                if candidate.authority:
+                    raise
+                self._noes.append(error)
+            except Unreachable as error:
+                self._reach.rest(candidate.host or error.host)
+                self._failures.append(error)
+            except MirrorError as error:
+                self._failures.append(error)
+            else:
+                if candidate.host:
+                    self._reach.answered(candidate.host)
+                return found
+        return None
+
+    def ended(self, path: ModulePath, found: Found[T] | None) -> Found[T]:
+        """The answer, or the error; absence only where all mirrors that could be read say so (the origin could not)."""
+        if found is not None:
+            return found
+        if self._noes and not any(isinstance(error, Unbuildable | SecurityError) for error in self._failures):
+            raise self._noes[0]
+        if not self._failures:
+            raise Undiscovered(f"{path}: no home of this module is known here")
+        raise joined(self._failures)
+
+
+def _host(url: str) -> str | None:
+    """Whom a URL asks, as `Unreachable.host` names it; None on this machine."""
+    try:
+        return Target.parse(url).authority
+    except UrlError:
+        return None
+
+
+def _public(url: str) -> str:
+    """The URL that `.info` may name as the origin: never a path of this machine, never a credential."""
+    return shown(url) if _host(url) is not None else ""
