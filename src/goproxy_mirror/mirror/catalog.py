@@ -47,5 +47,9 @@ class Catalog:
         async with self._turns.hold(f"{path.escaped}/@v"):
             body = "".join(f"{version}\n" for version in await self.held(path)).encode()
             listed = self._storage.look(key)
-            if listed is None or listed.size != len(body) or await asyncio.to_thread(listed.path.read_bytes) != body:
+            if (
+                listed is None
+                or listed.size != len(body)
+                or await asyncio.to_thread(listed.path.read_bytes) != body
+            ):
                 await self._storage.replace(key, body)

@@ -29,7 +29,9 @@ class ChecksumService:
 
     async def answer(self, request: SumDB) -> TextAnswer:
         if not self._databases.known(request.name):
-            raise NotFound(f"{request.name}: this proxy does not serve that checksum database; ask it directly")
+            raise NotFound(
+                f"{request.name}: this proxy does not serve that checksum database; ask it directly"
+            )
         if request.path == "supported":
             return TextAnswer(b"", TEXT, _FIXED_AGE, time.time())
         if request.module is not None:

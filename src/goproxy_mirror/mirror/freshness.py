@@ -39,7 +39,9 @@ class Freshness:
 class RecentAnswers:
     """The most recently used answers in memory, in front of those that the worker processes share."""
 
-    def __init__(self, shared: Answers, freshness: Freshness, *, room: int = 4096, largest: int = 256 * 1024) -> None:
+    def __init__(
+        self, shared: Answers, freshness: Freshness, *, room: int = 4096, largest: int = 256 * 1024
+    ) -> None:
         self._shared = shared
         self._freshness = freshness
         self._room = room

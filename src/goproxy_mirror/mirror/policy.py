@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from goproxy_mirror.errors import Blocked
-from goproxy_mirror.module.patterns import match_globs
 from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.patterns import match_globs
 from goproxy_mirror.ports import Source
 
 

@@ -20,7 +20,6 @@ from goproxy_mirror.mirror.catalog import Catalog, file_key
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.freshness import Absences, Age, Freshness, RecentAnswers
 from goproxy_mirror.mirror.policy import Policy
-from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Found, Home, Kept, Provenance, Source, Storage, StoredFile, Turns
 from goproxy_mirror.protocol import File, Latest, List, Resolve
@@ -68,7 +67,9 @@ class MirrorService:
         self._fetch_timeout = fetch_timeout
         self._places = asyncio.Semaphore(parallel)
 
-    async def answer(self, request: List | Latest | Resolve | File, *, fetch: bool = True) -> FileAnswer | TextAnswer:
+    async def answer(
+        self, request: List | Latest | Resolve | File, *, fetch: bool = True
+    ) -> FileAnswer | TextAnswer:
         """The answer to a request; with `fetch` off, only what is held (`Disable-Module-Fetch`)."""
         if isinstance(request, File):
             return await self._file(request.mv, request.kind, fetch=fetch)
@@ -95,7 +96,14 @@ class MirrorService:
                 async with self._fetching(key, f"{mv}{kind.value}"):
                     home = await _bring(self._policy.source(mv.path), mv, kind, staged)
                 stored = await self._publish(key, staged, home)
-        log.info("fetched", module=str(mv.path), version=str(mv.version), file=kind.value, home=home.name, size=stored.size)
+        log.info(
+            "fetched",
+            module=str(mv.path),
+            version=str(mv.version),
+            file=kind.value,
+            home=home.name,
+            size=stored.size,
+        )
         if kind is not FileKind.ZIP:
             self._flights.start(f"derive {mv.path}", lambda: self._catalog.derive(mv.path))
         return FileAnswer(stored, kind, home.name)
@@ -127,7 +135,11 @@ class MirrorService:
         except NotFound as error:
             return await self._held_text(request, None, error)
         except (SourceUnavailable, TimeoutError) as error:
-            reason = error if isinstance(error, MirrorError) else SourceTimeout(f"{request}: no source answered in time")
+            reason = (
+                error
+                if isinstance(error, MirrorError)
+                else SourceTimeout(f"{request}: no source answered in time")
+            )
             return await self._held_text(request, kept, reason)
 
     async def _fetch_text(self, request: List | Latest | Resolve) -> Kept:
@@ -149,13 +161,17 @@ class MirrorService:
                 async with asyncio.timeout(self._fetch_timeout):
                     yield
             except TimeoutError:
-                raise SourceTimeout(f"{what}: not fetched within {self._fetch_timeout:g} s; ask again later") from None
+                raise SourceTimeout(
+                    f"{what}: not fetched within {self._fetch_timeout:g} s; ask again later"
+                ) from None
             except NotFound as error:
                 self._absences.remember(key, error)
                 raise
         self._absences.forget(key)
 
-    async def _held_text(self, request: List | Latest | Resolve, kept: Kept | None, error: MirrorError) -> TextAnswer:
+    async def _held_text(
+        self, request: List | Latest | Resolve, kept: Kept | None, error: MirrorError
+    ) -> TextAnswer:
         """What can be said without any source: the last answer, or what the store holds; else the error."""
         if kept is None:
             held = await self._held_body(request)
@@ -215,7 +231,11 @@ async def _ask(source: Source, request: List | Latest | Resolve) -> tuple[bytes,
     if isinstance(request, List):
         versions = await source.versions(request.path)
         return "".join(f"{version}\n" for version in sorted(versions.value)).encode(), versions.home
-    info = await (source.latest(request.path) if isinstance(request, Latest) else source.resolve(request.path, request.query))
+    info = await (
+        source.latest(request.path)
+        if isinstance(request, Latest)
+        else source.resolve(request.path, request.query)
+    )
     return info.value.body, info.home
 
 
@@ -230,4 +250,3 @@ def _content_type(request: List | Latest | Resolve) -> str:
 
 def _not_held(what: str) -> NotFound:
     return NotFound(f"{what}: not held here, and the request forbids to fetch it (Disable-Module-Fetch)")
-

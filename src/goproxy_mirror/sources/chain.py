@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from goproxy_mirror.errors import Blocked, MirrorError, NotFound, OutageDisguised, SecurityError, SourceUnavailable, Unreachable
+from goproxy_mirror.errors import (
+    Blocked,
+    MirrorError,
+    NotFound,
+    OutageDisguised,
+    SecurityError,
+    SourceUnavailable,
+    Unreachable,
+)
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.ports import Found, Source
 from goproxy_mirror.sources.walk import Ask, Reach, Walking, is_out_of_reach, joined
@@ -60,7 +68,12 @@ class Chain(Walking):
         passed: list[Step] = []
         homes: Source | None = self._homes if self._ending.direct else self._mirrors(path)
         for place, step in enumerate(self._steps):
-            if step.on_any and step.host and self._reach.resting(step.host) and (homes or place + 1 < len(self._steps)):
+            if (
+                step.on_any
+                and step.host
+                and self._reach.resting(step.host)
+                and (homes or place + 1 < len(self._steps))
+            ):
                 passed.append(step)
                 continue
             try:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeVar
 
 from goproxy_mirror.errors import MirrorError, NotFound, SecurityError, Unbuildable, Undiscovered, Unreachable
 from goproxy_mirror.module.path import ModulePath
-from goproxy_mirror.ports import Found, Home, Repository, RepoRoot, Source
+from goproxy_mirror.ports import Found, Home, RepoRoot, Repository, Source
 from goproxy_mirror.sources.origin import RepositorySource, UnservedSource
 from goproxy_mirror.sources.rules import MirrorRules
 from goproxy_mirror.sources.walk import Ask, Reach, Walking, joined
@@ -150,13 +150,17 @@ class ModuleHomes(Walking):
 
     async def _connect_soon(self, url: str, host: str) -> None:
         if self._reach.resting(host):
-            raise Unreachable(f"{url}: {host} did not answer a moment ago and was not asked again", host=host, source=url)
+            raise Unreachable(
+                f"{url}: {host} did not answer a moment ago and was not asked again", host=host, source=url
+            )
         try:
             async with asyncio.timeout(self._origin_wait):
                 await self._connect(url)
         except TimeoutError:
             self._reach.rest(host)
-            raise Unreachable(f"{url}: {host} did not connect within {self._origin_wait:g} s", host=host, source=url) from None
+            raise Unreachable(
+                f"{url}: {host} did not connect within {self._origin_wait:g} s", host=host, source=url
+            ) from None
         except Unreachable:
             self._reach.rest(host)
             raise
@@ -224,7 +228,9 @@ class _Walk:
 
     async def over(self, candidates: Sequence[Candidate], ask: Ask[T]) -> Found[T] | None:
         """The first answer; hosts that did not answer a moment ago are asked last. Raises an authority's `NotFound`."""
-        resting = [self._reach.resting(candidate.host) if candidate.host else False for candidate in candidates]
+        resting = [
+            self._reach.resting(candidate.host) if candidate.host else False for candidate in candidates
+        ]
         for candidate, _ in sorted(zip(candidates, resting, strict=True), key=lambda pair: pair[1]):
             try:
                 found = await ask(candidate.source)

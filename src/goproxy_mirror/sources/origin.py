@@ -10,7 +10,7 @@ from goproxy_mirror.builder.resolve import ModuleBuilder
 from goproxy_mirror.errors import NeedsTool, NotFound, Unbuildable
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
-from goproxy_mirror.ports import Found, Home, Info, Repository, RepoRoot
+from goproxy_mirror.ports import Found, Home, Info, RepoRoot, Repository
 
 T = TypeVar("T")
 
@@ -84,4 +84,6 @@ class UnservedSource:
 
     def _needs(self, path: ModulePath) -> NeedsTool:
         vcs = self._root.vcs
-        return NeedsTool(f"{path}: its repository {self._root.url} is kept in {vcs}, and this server builds from git alone")
+        return NeedsTool(
+            f"{path}: its repository {self._root.url} is kept in {vcs}, and this server builds from git alone"
+        )

@@ -35,7 +35,13 @@ class Mirrored:
 class MirrorRules:
     """Users' rules before the built-in table; within each, more literal elements win, then more literal characters."""
 
-    def __init__(self, own: Iterable[MirrorRule], builtin: Iterable[MirrorRule], rewrites: Sequence[Rewrite], private: str) -> None:
+    def __init__(
+        self,
+        own: Iterable[MirrorRule],
+        builtin: Iterable[MirrorRule],
+        rewrites: Sequence[Rewrite],
+        private: str,
+    ) -> None:
         self._own = _ranked(own)
         self._builtin = _ranked(builtin)
         # The longest left side is the most particular.

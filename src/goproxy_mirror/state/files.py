@@ -61,7 +61,14 @@ class Journal:
         self._path = path
 
     async def record(self, key: str, home: Home, *, size: int, proven: bool) -> None:
-        line = {"key": key, "home": home.name, "kind": home.kind, "size": size, "proven": proven, "at": round(time.time(), 3)}
+        line = {
+            "key": key,
+            "home": home.name,
+            "kind": home.kind,
+            "size": size,
+            "proven": proven,
+            "at": round(time.time(), 3),
+        }
         try:
             await asyncio.to_thread(_append, self._path, json.dumps(line).encode() + b"\n")
         except OSError as error:
@@ -85,11 +92,17 @@ class FileTurns:
         path = self._folder / name[:2] / f"{name[2:4]}.lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = AsyncFileLock(path, timeout=self._wait, poll_interval=0.02, run_in_executor=False, is_singleton=False)
+            lock = AsyncFileLock(
+                path, timeout=self._wait, poll_interval=0.02, run_in_executor=False, is_singleton=False
+            )
             await lock.acquire()
         except (Timeout, OSError) as error:
             # A turn only saves work: what is published is decided by create-once.
-            log.warning("going on without a turn", key=key, reason=str(error) if isinstance(error, OSError) else "waited too long")
+            log.warning(
+                "going on without a turn",
+                key=key,
+                reason=str(error) if isinstance(error, OSError) else "waited too long",
+            )
             yield
             return
         try:

@@ -85,7 +85,9 @@ class LocalStorage:
             raise _said(error, f"publish {key}") from error
         stored = self.look(key)
         if stored is None:
-            raise StorageError(f"{key} was published and is gone: is another program removing files from the store?")
+            raise StorageError(
+                f"{key} was published and is gone: is another program removing files from the store?"
+            )
         return stored
 
     async def replace(self, key: str, body: bytes) -> None:
@@ -209,7 +211,14 @@ def _is_alive(pid: int) -> bool:
 
 def _checked(key: str) -> str:
     """The key, which the protocol's parser has already checked; said again here since what follows touches the disk."""
-    if not key or key[0] == "/" or "\\" in key or "\0" in key or ".." in PurePosixPath(key).parts or key.startswith(".tmp"):
+    if (
+        not key
+        or key[0] == "/"
+        or "\\" in key
+        or "\0" in key
+        or ".." in PurePosixPath(key).parts
+        or key.startswith(".tmp")
+    ):
         raise StorageError(f"{key!r} is no key of a published file")
     return key
 
