@@ -6,13 +6,8 @@ import asyncio
 
 from goproxy_mirror.errors import InvalidVersion
 from goproxy_mirror.module.path import ModulePath, unescape
-from goproxy_mirror.module.version import ModuleVersion, Version
+from goproxy_mirror.module.version import Version
 from goproxy_mirror.ports import FileKind, Storage, Turns
-
-
-def file_key(mv: ModuleVersion, kind: FileKind) -> str:
-    """The store's key of one of the three files."""
-    return f"{mv.path.escaped}/@v/{mv.version.escaped}{kind.value}"
 
 
 class Catalog:

@@ -16,13 +16,13 @@ import structlog
 
 from goproxy_mirror.errors import MirrorError, NotFound, SourceTimeout, SourceUnavailable
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
-from goproxy_mirror.mirror.catalog import Catalog, file_key
+from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.freshness import Absences, Age, Freshness, RecentAnswers
 from goproxy_mirror.mirror.policy import Policy
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Found, Home, Kept, Provenance, Source, Storage, StoredFile, Turns
-from goproxy_mirror.protocol import File, Latest, List, Resolve
+from goproxy_mirror.protocol import File, Latest, List, Resolve, file_key
 
 log = structlog.get_logger(__name__)
 
@@ -72,18 +72,18 @@ class MirrorService:
     ) -> FileAnswer | TextAnswer:
         """The answer to a request; with `fetch` off, only what is held (`Disable-Module-Fetch`)."""
         if isinstance(request, File):
-            return await self._file(request.mv, request.kind, fetch=fetch)
+            return await self._file(request, fetch=fetch)
         return await self._text(request, fetch=fetch)
 
     # Files: fixed content, stored for ever.
 
-    async def _file(self, mv: ModuleVersion, kind: FileKind, *, fetch: bool) -> FileAnswer:
-        key = file_key(mv, kind)
+    async def _file(self, request: File, *, fetch: bool) -> FileAnswer:
+        key, mv, kind = request.key, request.mv, request.kind
         stored = self._storage.look(key)
         if stored is not None:
             return FileAnswer(stored, kind)
         if not fetch:
-            raise _not_held(f"{mv}{kind.value}")
+            raise _not_held(str(request))
         self._absences.check(key)
         return await self._flights.run(key, lambda: self._fetch_file(key, mv, kind))
 
@@ -110,7 +110,7 @@ class MirrorService:
 
     async def _publish(self, key: str, staged: Path, home: Home) -> StoredFile:
         """Make a staged file visible for ever. The place where proof will stand: nothing is proven yet."""
-        size = staged.stat().st_size
+        size = (await asyncio.to_thread(staged.stat)).st_size
         await self._provenance.record(key, home, size=size, proven=False)
         return await self._storage.create(key, staged)
 
@@ -120,7 +120,9 @@ class MirrorService:
         key = request.key
         kept = await self._answers.get(key)
         if not fetch:
-            return await self._held_text(request, kept, _not_held(str(request)))
+            if kept is not None:
+                return self._as_answer(request, kept)
+            return await self._held_text(request, None, _not_held(str(request)))
         if kept is not None:
             age = self._freshness.age(kept, time.time())
             if age is not Age.OLD:
