@@ -1,0 +1,23 @@
+"""What the operator has decided: read once, frozen, and never printed with its secrets."""
+
+from __future__ import annotations
+
+from goproxy_mirror.config.checks import check_exposure, check_folders
+from goproxy_mirror.config.load import Loaded, load
+from goproxy_mirror.config.rules import MirrorRule, RewriteRule
+from goproxy_mirror.config.settings import Settings
+from goproxy_mirror.config.upstreams import Upstreams, UpstreamStep
+from goproxy_mirror.config.values import Listen
+
+__all__ = [
+    "Listen",
+    "Loaded",
+    "MirrorRule",
+    "RewriteRule",
+    "Settings",
+    "UpstreamStep",
+    "Upstreams",
+    "check_exposure",
+    "check_folders",
+    "load",
+]

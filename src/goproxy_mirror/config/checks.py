@@ -1,0 +1,66 @@
+"""What must hold before the port is opened, beyond each setting by itself."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from goproxy_mirror.config.goenv import GoEnvironment
+from goproxy_mirror.config.settings import Settings
+from goproxy_mirror.errors import SettingError
+
+# What people write to say that no module is meant (`go help module-private`).
+_NOTHING = {"none", "off", "nothing"}
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to give private modules to whoever can connect, while clients are not identified."""
+    patterns = [glob for glob in (*settings.private, *settings.gonoproxy) if glob not in _NOTHING]
+    if not patterns or settings.private_to_all or settings.socket or settings.listen.loopback:
+        return
+    shown = ",".join(dict.fromkeys(patterns))
+    raise SettingError(
+        f'listen = "{settings.listen}": other machines can connect there, clients are not '
+        f"identified, and the private modules {shown} would be served to all of them; "
+        "listen on 127.0.0.1 or a socket, or allow it with --private-to-all"
+    )
+
+
+def check_folders(settings: Settings, environ: Mapping[str, str] | None = None) -> None:
+    """Make the store's and the state's folder, and see that files can be written to them.
+
+    Raises `SettingError`, also for a store inside the go command's module cache, where both would wait for
+    each other's locks and see each other's unfinished files.
+    """
+    _check_module_cache(settings.store, os.environ if environ is None else environ)
+    for name, folder in (("store", settings.store), ("state", settings.state)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise SettingError(
+                f'{name} = "{folder}": the folder cannot be written to ({error.strerror}); allowed is a '
+                f"folder in which this user may make files (--data, --{name})"
+            ) from None
+
+
+def _check_module_cache(store: Path, environ: Mapping[str, str]) -> None:
+    caches = [folder for folder in store.resolve().parents if _looks_like_module_cache(folder)]
+    if _looks_like_module_cache(store):
+        caches.append(store)
+    known = GoEnvironment(environ).module_cache()
+    if known is not None and store.resolve().is_relative_to(known.resolve()):
+        caches.append(known)
+    if caches:
+        raise SettingError(
+            f'store = "{store}": it is inside the go command\'s module cache {caches[0]}, which must not be '
+            f"shared; allowed is a folder of its own (that cache can be an upstream: file://{caches[0]}/cache/download)"
+        )
+
+
+def _looks_like_module_cache(folder: Path) -> bool:
+    """The go command keeps a lock beside the downloads of its module cache."""
+    return (folder / "cache" / "lock").is_file() and (folder / "cache" / "download").is_dir()

@@ -1,0 +1,305 @@
+"""Every setting: its type, its default, and the sentence that explains it.
+
+The model is pure: it reads no environment, and files only to see that they can be read. `load.py` gathers the
+values. Field names are the keys of the TOML file, the flags, and the environment's names after `GOPROXY_MIRROR_`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import PlainValidator as By
+
+from goproxy_mirror.config import rules, tables
+from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, Upstreams, parse_upstreams
+from goproxy_mirror.config.values import (
+    IPNetwork,
+    Listen,
+    one_of,
+    parse_bytes,
+    parse_globs,
+    parse_listen,
+    parse_networks,
+    parse_outgoing_proxy,
+    parse_path,
+    parse_path_prefix,
+    parse_readable_file,
+    parse_switch,
+    seconds,
+    whole_number,
+)
+
+T = TypeVar("T")
+Panel = Literal["Listening", "Folders", "Sources", "Mirrors", "Private modules", "Network", "Limits", "Log"]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the help says of a setting; `flag` where its name is not the field's, `many` where it repeats."""
+
+    panel: Panel
+    text: str
+    metavar: str = ""
+    flag: str = ""
+    many: bool = False
+
+
+def _optional(parse: Callable[[object], T]) -> By:
+    """The same for a setting that may be absent."""
+    return By(lambda value: None if value is None else parse(value))
+
+
+def _parse_order(value: object) -> Order:
+    parts = value.split(",") if isinstance(value, str) else value
+    match [str(part).strip() for part in parts] if isinstance(parts, list | tuple) else []:
+        case ["origin", "mirrors"]:
+            return ("origin", "mirrors")
+        case ["mirrors", "origin"]:
+            return ("mirrors", "origin")
+        case _:
+            raise ValueError('allowed are "origin,mirrors" and "mirrors,origin"')
+
+
+Order = tuple[Literal["origin", "mirrors"], Literal["origin", "mirrors"]]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["console", "json"]
+Folder = Annotated[Path, By(parse_path)]
+OptionalFile = Annotated[Path | None, _optional(parse_readable_file)]
+OptionalProxy = Annotated[str | None, _optional(parse_outgoing_proxy)]
+Globs = Annotated[tuple[str, ...], By(parse_globs)]
+Switch = Annotated[bool, By(parse_switch)]
+
+
+class Settings(BaseModel):
+    """What the operator has decided. Durations are in seconds, sizes in bytes, paths absolute.
+
+    Raises pydantic's `ValidationError`; `load.load` turns it into a `SettingError`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listen: Annotated[
+        Listen,
+        By(parse_listen),
+        About("Listening", "Address to listen on; `:8081` is every interface.", "HOST:PORT"),
+    ] = Listen("127.0.0.1", 8081)
+    socket: Annotated[
+        Path | None,
+        _optional(parse_path),
+        About("Listening", "Unix socket to listen on, instead of an address.", "PATH"),
+    ] = None
+    path_prefix: Annotated[
+        str,
+        By(parse_path_prefix),
+        About("Listening", "URL path before every route, such as `/goproxy`.", "PREFIX"),
+    ] = ""
+    tls_cert: Annotated[
+        OptionalFile, About("Listening", "Certificate chain (PEM), to serve https.", "FILE")
+    ] = None
+    tls_key: Annotated[OptionalFile, About("Listening", "Private key (PEM) of the certificate.", "FILE")] = (
+        None
+    )
+    workers: Annotated[
+        int,
+        By(whole_number(1, 256)),
+        About("Listening", "Worker processes; they share the store.", "N"),
+    ] = 1
+    shutdown_timeout: Annotated[
+        float,
+        By(seconds(0, 86400)),
+        About("Listening", "How long running downloads may go on after a stop signal.", "TIME"),
+    ] = 60.0
+
+    data: Annotated[
+        Folder,
+        About("Folders", "Folder of everything that is kept: `store` and `state` are below it.", "DIR"),
+    ]
+    store: Annotated[
+        Folder,
+        About("Folders", "Folder of the published module files, if not below the data folder.", "DIR"),
+    ] = Field(default_factory=lambda found: found["data"] / "store")
+    state: Annotated[
+        Folder,
+        About("Folders", "Folder of repositories and records (never served), if not below data.", "DIR"),
+    ] = Field(default_factory=lambda found: found["data"] / "state")
+
+    upstream: Annotated[
+        Upstreams,
+        By(parse_upstreams),
+        About("Sources", "Where modules come from, in the syntax of GOPROXY.", "LIST"),
+    ] = parse_upstreams(DEFAULT_UPSTREAM)
+    upstreams: Annotated[
+        Mapping[str, Upstreams],
+        By(tables.parse_pattern_upstreams),
+        About(
+            "Sources",
+            "Another list for the modules that a glob matches; the first that matches counts.",
+            "GLOB=LIST",
+            flag="--upstream-for",
+            many=True,
+        ),
+    ] = Field(default_factory=dict)
+    sumdb: Annotated[
+        Mapping[str, tuple[str, ...]],
+        By(tables.parse_sumdb),
+        About("Sources", "URLs of a checksum database, the preferred one first.", "NAME=URL,…", many=True),
+    ] = Field(default_factory=lambda found: tables.with_default_sumdb({}, found["upstream"]), repr=False)
+    order: Annotated[
+        Order,
+        By(_parse_order),
+        About("Sources", "What `direct` tries first: a module's own repository, or mirrors.", "ORDER"),
+    ] = ("origin", "mirrors")
+
+    mirrors: Annotated[
+        tuple[rules.MirrorRule, ...],
+        By(rules.parse_mirrors),
+        About(
+            "Mirrors",
+            "Another repository for the modules that a pattern matches.",
+            "PATTERN=URL",
+            flag="--mirror",
+            many=True,
+        ),
+    ] = ()
+    rewrites: Annotated[
+        tuple[rules.RewriteRule, ...],
+        By(rules.parse_rewrites),
+        About(
+            "Mirrors", "Another URL for every repository below a URL.", "URL=URL", flag="--rewrite", many=True
+        ),
+    ] = ()
+    builtin_mirrors: Annotated[
+        Switch, About("Mirrors", "Use the built-in table (golang.org/x, k8s.io, gopkg.in, …).")
+    ] = True
+
+    private: Annotated[
+        Globs,
+        About("Private modules", "Modules from their own repository only, as GOPRIVATE.", "GLOBS"),
+    ] = ()
+    gonoproxy: Annotated[
+        Globs,
+        About(
+            "Private modules", "Modules never asked of an upstream, as GONOPROXY; else the private.", "GLOBS"
+        ),
+    ] = Field(default_factory=lambda found: found["private"])
+    gonosumdb: Annotated[
+        Globs,
+        About(
+            "Private modules",
+            "Modules outside the checksum database, as GONOSUMDB; else the private.",
+            "GLOBS",
+        ),
+    ] = Field(default_factory=lambda found: found["private"])
+    private_to_all: Annotated[
+        Switch,
+        About("Private modules", "Serve private modules to whoever can connect from other machines."),
+    ] = False
+
+    allow_address: Annotated[
+        tuple[IPNetwork, ...],
+        By(parse_networks),
+        About(
+            "Network", "Addresses that a module's page may lead to, although not public.", "CIDR", many=True
+        ),
+    ] = ()
+    ca_file: Annotated[
+        OptionalFile, About("Network", "CA certificates (PEM) to trust, as SSL_CERT_FILE.", "FILE")
+    ] = None
+    https_proxy: Annotated[
+        OptionalProxy, About("Network", "Proxy for outgoing https requests, as HTTPS_PROXY.", "URL")
+    ] = Field(default=None, repr=False)
+    http_proxy: Annotated[
+        OptionalProxy, About("Network", "Proxy for outgoing http requests, as HTTP_PROXY.", "URL")
+    ] = Field(default=None, repr=False)
+    no_proxy: Annotated[
+        str, By(str), About("Network", "Hosts that are asked without a proxy, as NO_PROXY.", "HOSTS")
+    ] = ""
+    connect_timeout: Annotated[
+        float, By(seconds(0.1, 300)), About("Network", "How long a connection may take.", "TIME")
+    ] = 5.0
+    origin_wait: Annotated[
+        float,
+        By(seconds(0, 300)),
+        About("Network", "How long the origin may take to connect before the mirrors start.", "TIME"),
+    ] = 3.0
+    host_rest: Annotated[
+        float,
+        By(seconds(0, 86400)),
+        About("Network", "How long a host that did not answer is left alone.", "TIME"),
+    ] = 60.0
+    fetch_timeout: Annotated[
+        float,
+        By(seconds(1, 86400)),
+        About("Network", "How long the fetch of one file may take in all.", "TIME"),
+    ] = 600.0
+
+    list_ttl: Annotated[
+        float,
+        By(seconds(0, 31536000)),
+        About("Limits", "How long version lists, @latest and queries are fresh.", "TIME"),
+    ] = 60.0
+    negative_ttl: Annotated[
+        float, By(seconds(0, 60)), About("Limits", "How long a no is remembered.", "TIME")
+    ] = 60.0
+    parallel_fetches: Annotated[
+        int,
+        By(whole_number(1, 10000)),
+        About("Limits", "Fetches at the same time, in each worker.", "N"),
+    ] = 32
+    git_cache_size: Annotated[
+        int, By(parse_bytes), About("Limits", "Size that the kept git repositories may reach.", "SIZE")
+    ] = 10 * 10**9
+
+    log_level: Annotated[
+        LogLevel,
+        By(one_of("debug", "info", "warning", "error")),
+        About("Log", "The least severe messages to log: debug, info, warning, error.", "LEVEL"),
+    ] = "info"
+    log_format: Annotated[
+        LogFormat,
+        By(one_of("console", "json")),
+        About("Log", "Lines for people (console) or for machines (json).", "FORMAT"),
+    ] = "console"
+    access_log: Annotated[Switch, About("Log", "Log every request.")] = False
+
+    @property
+    def mirror_rules(self) -> tuple[rules.MirrorRule, ...]:
+        """The operator's rules, then the built-in table unless it is switched off."""
+        return self.mirrors + (rules.builtin_mirrors() if self.builtin_mirrors else ())
+
+    @property
+    def mirrors_first(self) -> bool:
+        """Whether `direct` asks the mirrors before the origin."""
+        return self.order[0] == "mirrors"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            one, other = ("tls_cert", "tls_key") if self.tls_cert else ("tls_key", "tls_cert")
+            raise ValueError(f'{one} = "{self.tls_cert or self.tls_key}": it needs {other}; allowed are both')
+        if self.state.is_relative_to(self.store) or self.store.is_relative_to(self.state):
+            raise ValueError(
+                f'store = "{self.store}", state = "{self.state}": one is inside the other; allowed are two '
+                "folders apart, since the store is served and the state never is"
+            )
+        return self
+
+
+def about(name: str) -> About:
+    """What the help says of a setting."""
+    return next(item for item in Settings.model_fields[name].metadata if isinstance(item, About))
+
+
+def flag_name(name: str) -> str:
+    """The long option of a setting, `--list-ttl`."""
+    return about(name).flag or "--" + name.replace("_", "-")
+
+
+def default_of(name: str) -> Any:
+    """The setting's fixed default, or None where it follows from other settings."""
+    field = Settings.model_fields[name]
+    return None if field.is_required() or field.default_factory else field.default
