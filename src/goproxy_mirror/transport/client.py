@@ -1,0 +1,379 @@
+"""The only HTTP client: deadlines, caps, hops, vetted addresses, and failures said in our own words."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import zlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import stamina
+from pyreqwest.client import Client
+from pyreqwest.exceptions import DetailedPyreqwestError
+from pyreqwest.response import Response
+
+from goproxy_mirror.errors import (
+    Blocked,
+    SourceTimeout,
+    SourceUnavailable,
+    StorageError,
+    StorageFull,
+    Unreachable,
+)
+from goproxy_mirror.transport.addresses import AddressPolicy
+from goproxy_mirror.transport.clients import Clients
+from goproxy_mirror.transport.connect import Connector, Resolver, SystemResolver, VettedAddress, target_of
+from goproxy_mirror.transport.failures import broke_before_answer, translated
+from goproxy_mirror.transport.hosts import Hosts
+from goproxy_mirror.transport.proxies import Proxies
+from goproxy_mirror.transport.trust import Trust
+from goproxy_mirror.transport.urls import Target, UrlError, shown
+
+MOST_REDIRECTS = 10
+"""As many as the go command follows."""
+
+ERROR_LIMIT = 64 << 10
+"""Bytes that are read of an answer that is no success."""
+
+_BATCH = 1 << 20
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer in memory. Header names are lower case; `url` is the last hop's; `whole` False: cut at the
+    limit."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An answer on disk. `size` in bytes; where `status` is not 200 nothing was written and `body` holds its
+    beginning."""
+
+    status: int
+    headers: Mapping[str, str]
+    size: int
+    url: str
+    body: bytes = b""
+
+
+class Transport:
+    """GET, for everybody.
+
+    `led` tells who named the host: False where the operator did (settings), True where a page, a repository's
+    list or another answer did. Then the address must be public, and is pinned; and so is every host that a
+    redirect leads to. All methods raise `Unreachable` (no address, connection or handshake), `SourceTimeout`
+    (later than that), `SourceUnavailable` (no whole, or too large an answer), and `Blocked` (an address, port
+    or scheme that may not be used). Status codes are no errors here.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: AddressPolicy,
+        user_agent: str,
+        proxies: Proxies | None = None,
+        ca_files: Sequence[Path] = (),
+        hosts: Hosts | None = None,
+        connect_timeout: float = 5.0,
+        answer_timeout: float = 75.0,
+        stall_timeout: float = 30.0,
+        resolver: Resolver | None = None,
+    ) -> None:
+        """Times in seconds: to a connection with its handshake; to an answer's first byte (public proxies
+        take up to 60 s for a module that is new to them); between two bytes of a body. Raises
+        `SettingError`."""
+        trust = Trust(ca_files)
+        self.hosts = hosts or Hosts()
+        self._proxies = proxies or Proxies()
+        self._connect_timeout = connect_timeout
+        self._answer_timeout = answer_timeout
+        self._stall_timeout = stall_timeout
+        self._system = SystemResolver(timeout=connect_timeout) if resolver is None else None
+        self._clients = Clients(trust=trust, user_agent=user_agent, connect_timeout=connect_timeout)
+        self._connector = Connector(
+            policy=policy,
+            proxies=self._proxies,
+            hosts=self.hosts,
+            tls=trust.probe,
+            resolver=resolver or self._system,  # type: ignore[arg-type]
+            timeout=connect_timeout,
+        )
+
+    async def get(
+        self,
+        url: str,
+        *,
+        limit: int,
+        led: bool = False,
+        within: float = 120.0,
+        headers: Mapping[str, str] | None = None,
+        cut: bool = False,
+    ) -> Reply:
+        """Fetch into memory. A success of more than `limit` bytes is `SourceUnavailable`, or is cut there if
+        `cut`.
+
+        `within` in seconds is for all of it. Other answers are cut at 64 KiB, or at `limit` if `cut`.
+        """
+        async with self._answer(url, led=led, within=within, headers=headers) as (response, target):
+            if response.status != 200:
+                limit, cut = limit if cut else min(limit, ERROR_LIMIT), True
+            names = _names(response)
+            body, whole = await self._read(response, target, limit=limit, cut=cut)
+            if _encoded(names):
+                body, whole = await asyncio.to_thread(_decoded, body, names, target, limit=limit, cut=cut)
+            return Reply(response.status, names, body, target.url, whole)
+
+    async def save(
+        self,
+        url: str,
+        into: Path,
+        *,
+        limit: int,
+        led: bool = False,
+        within: float = 900.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Saved:
+        """Fetch to a file that exists; a status other than 200 leaves it alone. More than `limit` bytes, or
+        fewer than announced, is `SourceUnavailable`. On failure what stands in the file is worthless. Raises
+        `StorageError` too.
+        """
+        async with self._answer(url, led=led, within=within, headers=headers) as (response, target):
+            names = _names(response)
+            if response.status != 200:
+                body, _ = await self._read(response, target, limit=ERROR_LIMIT, cut=True)
+                return Saved(response.status, names, 0, target.url, body)
+            if _encoded(names):
+                raise SourceUnavailable(f"{target.shown} answered compressed, which was not asked for")
+            size = 0
+            with _disk_failures():
+                file = await asyncio.to_thread(into.open, "wb")
+                try:
+                    async for batch in self._batches(response, target, limit=limit):
+                        size += sum(map(len, batch))
+                        await asyncio.to_thread(file.writelines, batch)
+                finally:
+                    await asyncio.to_thread(file.close)
+            length = names.get("content-length", "")
+            if length.isdigit() and int(length) != size:
+                raise SourceUnavailable(f"{target.shown} announced {length} bytes and sent {size}")
+            return Saved(response.status, names, size, target.url)
+
+    async def connectable(self, url: str, *, led: bool = True) -> VettedAddress:
+        """Whether a connection and, for https, a handshake come about within the time to connect; kept for 60
+        s.
+
+        For git, which is then given the address. With a forward proxy in between it is the proxy that is
+        tried, and no address comes back. `led` False: the operator named the URL, so any address will do.
+        """
+        target = target_of(url, led=led)
+        self._refuse_resting(target)
+        return await self._connector.connectable(target, led=led)
+
+    async def aclose(self) -> None:
+        """Close the connections; requests under way fail."""
+        await self._connector.aclose()
+        await self._clients.aclose()
+        if self._system is not None:
+            self._system.close()
+
+    @asynccontextmanager
+    async def _answer(
+        self, url: str, *, led: bool, within: float, headers: Mapping[str, str] | None
+    ) -> AsyncIterator[tuple[Response, Target]]:
+        """The head of the last hop's answer; the body is read inside the block."""
+        home = target = target_of(url, led=led)
+        try:
+            async with asyncio.timeout(within):
+                for _ in range(MOST_REDIRECTS + 1):
+                    client = await self._client(target, led=led)
+                    async with AsyncExitStack() as hop:
+                        response = await self._send(hop, client, target, headers or {})
+                        self.hosts.answered(target.authority)
+                        location = response.get_header("location")
+                        if response.status not in _REDIRECTS or location is None:
+                            yield response, target
+                            return
+                    there = _followed(target, location, led=led)
+                    if home.same_home(there) and not led:
+                        there = replace(there, authorization=home.authorization)
+                    else:
+                        led = True
+                    target = there
+                raise SourceUnavailable(f"{shown(url)} led through more than {MOST_REDIRECTS} redirects")
+        except TimeoutError:
+            raise SourceTimeout(f"{target.shown} did not finish within {within:g} s") from None
+        except DetailedPyreqwestError as error:
+            failure = translated(error, target, connect_timeout=self._connect_timeout)
+            if isinstance(failure, Unreachable):
+                self.hosts.rest(failure.host)
+            raise failure from None
+
+    async def _client(self, target: Target, *, led: bool) -> Client:
+        proxy = self._proxies.of(target)
+        if not led:
+            return self._clients.by_proxy(proxy)
+        self._refuse_resting(target)
+        try:
+            address = await self._connector.address(target)
+        except Unreachable as failure:
+            self.hosts.rest(failure.host)
+            raise
+        return self._clients.by_proxy(proxy) if address.ip is None else self._clients.pinned(address)
+
+    def _refuse_resting(self, target: Target) -> None:
+        if self.hosts.resting(target.authority):
+            message = f"{target.authority} did not answer a moment ago and is left alone for a minute"
+            raise Unreachable(message, host=target.authority)
+
+    async def _send(
+        self, hop: AsyncExitStack, client: Client, target: Target, headers: Mapping[str, str]
+    ) -> Response:
+        """One exchange up to the head. A connection that broke before the answer began is tried once more."""
+        attempts = stamina.retry_context(
+            on=broke_before_answer, attempts=2, wait_initial=0.02, wait_max=0.1, wait_jitter=0.02
+        )
+        async for attempt in attempts:
+            with attempt:
+                request = client.get(target.url).header("accept-encoding", "identity").headers(dict(headers))
+                if target.authorization is not None:
+                    request = request.header("authorization", target.authorization, is_sensitive=True)
+                try:
+                    async with asyncio.timeout(self._answer_timeout):
+                        return await hop.enter_async_context(request.build_streamed())
+                except TimeoutError as error:
+                    if isinstance(error, DetailedPyreqwestError):
+                        raise
+                    message = f"{target.shown} did not answer within {self._answer_timeout:g} s"
+                    raise SourceTimeout(message) from None
+        raise AssertionError("unreachable")
+
+    async def _chunks(self, response: Response, target: Target, *, limit: int) -> AsyncIterator[bytes]:
+        """The body as it comes, until one chunk has gone over the limit."""
+        size = 0
+        while size <= limit:
+            try:
+                async with asyncio.timeout(self._stall_timeout):
+                    chunk = await response.body_reader.read_chunk()
+            except TimeoutError as error:
+                if isinstance(error, DetailedPyreqwestError):
+                    raise
+                message = (
+                    f"{target.shown} sent nothing for {self._stall_timeout:g} s in the middle of its answer"
+                )
+                raise SourceTimeout(message) from None
+            if chunk is None:
+                return
+            size += len(chunk)
+            yield bytes(chunk)
+
+    async def _read(self, response: Response, target: Target, *, limit: int, cut: bool) -> tuple[bytes, bool]:
+        """The body, and whether that is all of it."""
+        if not cut:
+            _refuse_announced(response, target, limit)
+        body = b"".join([chunk async for chunk in self._chunks(response, target, limit=limit)])
+        if len(body) <= limit:
+            return body, True
+        if not cut:
+            raise _too_large(target, limit)
+        return body[:limit], False
+
+    async def _batches(self, response: Response, target: Target, *, limit: int) -> AsyncIterator[list[bytes]]:
+        """The body in lists of about 1 MiB, each worth a thread's while."""
+        _refuse_announced(response, target, limit)
+        size = held = 0
+        batch: list[bytes] = []
+        async for chunk in self._chunks(response, target, limit=limit):
+            size += len(chunk)
+            held += len(chunk)
+            if size > limit:
+                raise _too_large(target, limit)
+            batch.append(chunk)
+            if held >= _BATCH:
+                yield batch
+                batch, held = [], 0
+        if batch:
+            yield batch
+
+
+def _names(response: Response) -> dict[str, str]:
+    """Headers by lower-case name; those that came several times are joined as RFC 9110 §5.2 has it."""
+    names: dict[str, str] = {}
+    for name, value in response.headers.items():
+        names[name.lower()] = f"{names[name.lower()]}, {value}" if name.lower() in names else value
+    return names
+
+
+def _followed(target: Target, location: str, *, led: bool) -> Target:
+    """Where the redirect leads. Raises `Blocked` on a way that began at a page, `SourceUnavailable` on the
+    operator's."""
+    refusal = Blocked if led else SourceUnavailable
+    try:
+        there = target.follow(location)
+    except UrlError as error:
+        raise refusal(f"{target.shown} redirects to what cannot be fetched: {error}") from None
+    if target.scheme == "https" and there.scheme != "https":
+        raise refusal(f"{target.shown} redirects from https to http ({there.shown})")
+    return there
+
+
+def _too_large(target: Target, limit: int) -> SourceUnavailable:
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
+    return SourceUnavailable(f"{target.shown} is larger than {size}, which is as much as is taken here")
+
+
+def _refuse_announced(response: Response, target: Target, limit: int) -> None:
+    length = response.get_header("content-length") or ""
+    if length.isascii() and length.isdigit() and int(length) > limit:
+        raise _too_large(target, limit)
+
+
+def _encoded(names: Mapping[str, str]) -> bool:
+    return names.get("content-encoding", "").strip().lower() not in {"", "identity"}
+
+
+def _decoded(
+    body: bytes, names: Mapping[str, str], target: Target, *, limit: int, cut: bool
+) -> tuple[bytes, bool]:
+    """Some servers compress unasked (files that lie compressed in an object store). Never more than the
+    limit."""
+    if names["content-encoding"].strip().lower() not in {"gzip", "x-gzip"}:
+        raise SourceUnavailable(f"{target.shown} answered compressed, which was not asked for")
+    plain = bytearray()
+    whole = False
+    try:
+        while body and len(plain) <= limit:
+            member = zlib.decompressobj(wbits=31)
+            plain += member.decompress(body, limit + 1 - len(plain))
+            whole = member.eof
+            if not whole:
+                break
+            body = member.unused_data
+    except zlib.error as error:
+        raise SourceUnavailable(f"{target.shown} answered with broken compression: {error}") from None
+    if not cut and len(plain) > limit:
+        raise _too_large(target, limit)
+    if not cut and not whole:
+        raise SourceUnavailable(f"{target.shown} answered with compressed data that ends too early")
+    return bytes(plain[:limit]), whole and len(plain) <= limit
+
+
+@contextmanager
+def _disk_failures() -> Iterator[None]:
+    """What the disk says, in the store's terms."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            raise
+        kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageError
+        raise kind(f"the file could not be written: {error.strerror or 'unknown failure'}") from None
