@@ -1,0 +1,171 @@
+"""The walk over a GOPROXY list."""
+
+from __future__ import annotations
+
+import pytest
+
+from goproxy_mirror.errors import (
+    Blocked,
+    MirrorError,
+    NotFound,
+    OutageDisguised,
+    SecurityError,
+    SourceUnavailable,
+    Undiscovered,
+    Unreachable,
+)
+from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.ports import Source
+from goproxy_mirror.sources.chain import Chain, Ending, Step
+from tests.fakes.sources import FakeReach, FakeSource
+
+PATH = ModulePath.parse("example.com/m")
+NO = NotFound("not found: example.com/m")
+DOWN = SourceUnavailable("a answered 500")
+AWAY = Unreachable("b did not answer", host="b")
+
+
+class FakeHomes(FakeSource):
+    """What stands behind `direct`; `mirrors` answers where a rule names the path."""
+
+    mirrors: FakeSource | None = None
+
+    def mirrors_of(self, path: ModulePath, *, builtin: bool) -> Source | None:
+        return self.mirrors
+
+
+def chain(
+    *upstreams: tuple[FakeSource, str],
+    direct: FakeHomes | None = None,
+    off: bool = False,
+    reach: FakeReach | None = None,
+) -> Chain:
+    """A chain of sources, each with the separator that follows it."""
+    steps = [Step(source, source.name, separator == "|") for source, separator in upstreams]
+    ending = Ending(direct=direct is not None and not off, off=off)
+    return Chain(steps, ending, direct or FakeHomes("homes", NO), reach or FakeReach())
+
+
+async def said(walked: Chain) -> list[str]:
+    """The versions that the chain answers."""
+    return [str(version) for version in (await walked.versions(PATH)).value]
+
+
+async def test_first_answer_wins() -> None:
+    """Nobody is asked after an answer."""
+    first, second = FakeSource("a", ["v1.0.0"]), FakeSource("b", ["v2.0.0"])
+    assert await said(chain((first, ","), (second, ","))) == ["v1.0.0"]
+    assert second.asked == []
+
+
+@pytest.mark.parametrize(
+    ("separator", "error", "goes_on"),
+    [
+        (",", NO, True),
+        (",", DOWN, False),
+        (",", AWAY, False),
+        (",", Blocked("403"), False),
+        (",", OutageDisguised("bad upstream"), True),
+        (",", SecurityError("wrong hash"), True),
+        ("|", NO, True),
+        ("|", DOWN, True),
+        ("|", AWAY, True),
+        ("|", Blocked("403"), True),
+    ],
+)
+async def test_separators(separator: str, error: MirrorError, goes_on: bool) -> None:
+    """After `,` only an absence (or an outage that calls itself one) goes on; after `|` everything does."""
+    second = FakeSource("b", ["v1.0.0"])
+    walked = chain((FakeSource("a", error), separator), (second, ","))
+    if goes_on:
+        assert await said(walked) == ["v1.0.0"]
+    else:
+        with pytest.raises(type(error)):
+            await said(walked)
+        assert second.asked == []
+
+
+async def test_all_say_no() -> None:
+    """Where every home denies it, it is absent."""
+    with pytest.raises(NotFound):
+        await said(chain((FakeSource("a", NO), ","), direct=FakeHomes("homes", NO)))
+
+
+async def test_disguised_outage_is_no_absence() -> None:
+    """A 404 that means an outage leads on, but the end is no 404."""
+    with pytest.raises(SourceUnavailable):
+        await said(chain((FakeSource("a", OutageDisguised("bad upstream")), ","), (FakeSource("b", NO), ",")))
+
+
+async def test_outage_then_no_of_another_upstream() -> None:
+    """One upstream's no does not speak for another that is down."""
+    with pytest.raises(SourceUnavailable):
+        await said(chain((FakeSource("a", DOWN), "|"), (FakeSource("b", NO), ",")))
+
+
+async def test_origin_decides_after_outages() -> None:
+    """The origin can know: its no is an absence, whatever failed before."""
+    with pytest.raises(NotFound):
+        await said(chain((FakeSource("a", DOWN), "|"), direct=FakeHomes("homes", NO)))
+
+
+@pytest.mark.parametrize("error", [Undiscovered("x.test cannot be asked"), AWAY])
+async def test_denied_path_with_unreachable_host_is_absent(error: MirrorError) -> None:
+    """Upstreams deny a prefix of an import path, and its host is not there: absent, or `go mod tidy` would end."""
+    with pytest.raises(NotFound):
+        await said(chain((FakeSource("a", NO), ","), direct=FakeHomes("homes", error)))
+
+
+async def test_failing_origin_is_no_absence() -> None:
+    """An origin that is there and fails is an outage, even where an upstream denied the path."""
+    with pytest.raises(SourceUnavailable):
+        await said(chain((FakeSource("a", NO), ","), direct=FakeHomes("homes", DOWN)))
+
+
+async def test_nobody_said_no() -> None:
+    """Unreachable upstreams and an unreachable origin: an outage."""
+    with pytest.raises(SourceUnavailable):
+        await said(chain((FakeSource("a", AWAY), "|"), direct=FakeHomes("homes", Undiscovered("x.test"))))
+
+
+async def test_mirror_rule_outlives_a_comma() -> None:
+    """An outage before a comma ends the walk, except for a module under a mirror rule."""
+    homes = FakeHomes("homes", ["v9.0.0"])
+    with pytest.raises(SourceUnavailable):
+        await said(chain((FakeSource("a", DOWN), ","), direct=homes))
+    homes.mirrors = FakeSource("mirrors", ["v1.0.0"])
+    assert await said(chain((FakeSource("a", DOWN), ","), direct=homes)) == ["v1.0.0"]
+    assert homes.asked == []
+
+
+async def test_off_means_off() -> None:
+    """`off` ends the list: not even a mirror rule is followed."""
+    homes = FakeHomes("homes", ["v9.0.0"])
+    homes.mirrors = FakeSource("mirrors", ["v1.0.0"])
+    with pytest.raises(NotFound, match="switched off"):
+        await said(chain(direct=homes, off=True))
+    assert homes.mirrors.asked == []
+
+
+async def test_resting_host_is_passed_over() -> None:
+    """A host that did not answer a moment ago is not waited for where others can answer."""
+    reach = FakeReach()
+    first = FakeSource("a", AWAY)
+    walked = chain((first, "|"), (FakeSource("b", ["v1.0.0"]), ","), reach=reach)
+    assert await said(walked) == ["v1.0.0"]
+    assert await said(walked) == ["v1.0.0"]
+    assert len(first.asked) == 1
+
+
+async def test_resting_host_is_the_last_resort() -> None:
+    """Where nobody else answers, the host is asked again after all."""
+    first = FakeSource("a", ["v1.0.0"])
+    walked = chain((first, "|"), (FakeSource("b", DOWN), ","), reach=FakeReach({"a"}))
+    assert await said(walked) == ["v1.0.0"]
+
+
+async def test_errors_are_told_together() -> None:
+    """Who failed, and how, is said for every home."""
+    with pytest.raises(SourceUnavailable) as caught:
+        await said(chain((FakeSource("a", DOWN), "|"), (FakeSource("b", AWAY), ",")))
+    assert caught.value.message == "a answered 500\nb did not answer"
