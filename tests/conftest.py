@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import Protocol
 import pytest
 import trustme
 
+from tests.conformance.world import World, build
 from tests.world.go import Go
 from tests.world.internet import Internet
 from tests.world.modules import MOD, MOD_VERSIONS, Modules, kept_modules
@@ -23,7 +25,11 @@ class StartServer(Protocol):
     """Starts a server with these arguments, in the tests' own Internet; it ends with the test."""
 
     def __call__(
-        self, *arguments: str, env: Mapping[str, str] | None = None, name: str = "server"
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        name: str = "server",
+        port: int | None = None,
     ) -> Server: ...
 
 
@@ -53,6 +59,15 @@ def mod_repository(modules: Modules, tmp_path_factory: pytest.TempPathFactory) -
     )
 
 
+@pytest.fixture(scope="session")
+def conformance(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The repositories of the conformance cases and the toolchain's own, made once for all worker processes."""
+    base = tmp_path_factory.getbasetemp()
+    # pytest-xdist gives each worker a folder of its own below one that they share.
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    return build(shared / "conformance-world")
+
+
 @pytest.fixture
 def internet(tmp_path: Path, authority: trustme.CA) -> Iterator[Internet]:
     """An Internet in which no host can be reached until the test adds it."""
@@ -79,8 +94,13 @@ def start_server(tmp_path: Path, internet: Internet) -> Iterator[StartServer]:
     """Start servers; see `StartServer`."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, env: Mapping[str, str] | None = None, name: str = "server") -> Server:
-            server = Server(tmp_path / name, *arguments, env={**internet.env(), **(env or {})})
+        def start(
+            *arguments: str,
+            env: Mapping[str, str] | None = None,
+            name: str = "server",
+            port: int | None = None,
+        ) -> Server:
+            server = Server(tmp_path / name, *arguments, env={**internet.env(), **(env or {})}, port=port)
             stack.callback(server.stop)
             return server.start()
 

@@ -36,7 +36,9 @@ class Answer:
 class Server:
     """One running server and its data folder; `start` again after `kill` to see what is left."""
 
-    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None, port: int | None = None
+    ) -> None:
         self.data = folder / "data"
         self._home = folder / "home"
         self._home.mkdir(parents=True, exist_ok=True)
@@ -44,7 +46,7 @@ class Server:
         self._arguments = arguments
         self._env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     @property
