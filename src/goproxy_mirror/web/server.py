@@ -1,0 +1,242 @@
+"""The HTTP server: Granian with its traps shut, in worker processes (`serve`) or in the running loop (`embedded`).
+
+A worker is a process of its own that builds its application from a picklable factory. One that dies is replaced;
+SIGTERM and SIGINT end the server when its running answers are sent, or when `drain` is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server as WorkerServer
+from granian.server.embed import Server as EmbeddedServer
+
+from goproxy_mirror.errors import SettingError
+from goproxy_mirror.web.listening import Address, TLSFiles, check_tls, check_unix_socket, reserved
+from goproxy_mirror.web.rsgi import App
+
+log = logging.getLogger(__name__)
+
+MakeApp = Callable[[], App]
+
+_SPARE_FILES = 512
+"""Open files that a worker needs for its other work, beside one for every connection."""
+_HEADER_BUFFER = 64 * 1024
+_QUIET: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}},
+}
+"""The server's own log goes where the rest of ours goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Where and how to serve. A Unix socket takes the place of host and port; times are in seconds.
+
+    `host` may be empty (every interface), `port` 0 (any free one). `connections` bounds those of one worker, the idle
+    ones too. `header_timeout` also ends idle connections. A stalled reader is not timed out: that is a front's work.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8081
+    unix_socket: Path | None = None
+    unix_socket_mode: int | None = None
+    workers: int = 1
+    tls: TLSFiles | None = None
+    http2: bool = False
+    connections: int = 16384
+    header_timeout: float = 30.0
+    drain: float = 60.0
+
+
+def serve(options: ServerOptions, make_app: MakeApp, *, announce: Callable[[str], None] | None = None) -> int:
+    """Serve until a signal ends it; the exit status. `make_app` must be picklable: every worker calls it.
+
+    `announce` is called once with the address (`http://127.0.0.1:8081`, `unix:/path`), when connections are answered.
+    Raises `SettingError` before anything starts where the address or the certificate cannot be used.
+    """
+    if options.tls is not None:
+        check_tls(options.tls)
+    if options.unix_socket is not None:
+        check_unix_socket(options.unix_socket)
+        return _serve(options, None, make_app, announce)
+    with reserved(options.host, options.port) as address:
+        return _serve(options, address, make_app, announce)
+
+
+def _serve(
+    options: ServerOptions, address: Address | None, make_app: MakeApp, announce: Callable[[str], None] | None
+) -> int:
+    # A forked child would take over this process's locks in whatever state its threads have left them.
+    multiprocessing.set_start_method("spawn", force=True)
+    where: dict[str, Any] = {"uds": options.unix_socket, "uds_permissions": options.unix_socket_mode}
+    if address is not None:
+        where = {"address": address.host, "port": address.port}
+    server = WorkerServer(
+        "goproxy_mirror",
+        **where,
+        **_settings(options),
+        workers=options.workers,
+        loop=Loops.asyncio if sys.platform == "win32" else Loops.uvloop,
+        respawn_failed_workers=True,
+        respawn_interval=0.1,
+        workers_kill_timeout=max(1, round(options.drain)),
+    )
+    if announce is not None:
+        url = _name(options, address)
+        watch = threading.Thread(
+            target=_announce, args=(partial(_connected, options, address), partial(announce, url))
+        )
+        watch.daemon = True
+        watch.start()
+    status = 0
+    try:
+        server.serve(target_loader=partial(_load, make_app), wrap_loader=False)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    # A worker may have seen the terminal's SIGINT before this process told it to end.
+    return 0 if server.interrupt_signal else status
+
+
+@asynccontextmanager
+async def embedded(
+    app: App, *, host: str = "127.0.0.1", port: int = 0, drain: float = 10.0
+) -> AsyncIterator[str]:
+    """Serve in the running event loop until the context is left; the value is the URL (without the prefix).
+
+    Running answers are finished at the end, for `drain` seconds at most. Raises `SettingError` like `serve`.
+    """
+    options = ServerOptions(host=host, port=port)
+    with reserved(host, port) as address:
+        await app.start()
+        try:
+            server = EmbeddedServer(
+                app.__rsgi__, address=address.host, port=address.port, **_settings(options)
+            )
+            running = asyncio.create_task(server.serve())
+            try:
+                while not await asyncio.to_thread(_connected, options, address):
+                    if running.done():
+                        await running
+                        raise SettingError(f'listen: "{address.url("http")}": the server ended by itself')
+                    await asyncio.sleep(0.01)
+                yield address.url("http")
+            finally:
+                server.stop()  # type: ignore[no-untyped-call]
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(running, drain)
+        finally:
+            await app.stop()
+
+
+def _settings(options: ServerOptions) -> dict[str, Any]:
+    """What both kinds of server are told."""
+    files = options.tls
+    return {
+        "interface": Interfaces.RSGI,
+        # With "auto", a connection on which nothing ever arrives would be kept for ever.
+        "http": HTTPModes.auto if files is not None and options.http2 else HTTPModes.http1,
+        "websockets": False,
+        "backpressure": _connections(options.connections),
+        "http1_settings": HTTP1Settings(
+            header_read_timeout=max(1, round(options.header_timeout * 1000)), max_buffer_size=_HEADER_BUFFER
+        ),
+        "ssl_cert": files.certificate if files else None,
+        "ssl_key": files.key if files else None,
+        "ssl_protocol_min": SSLProtocols.tls12,
+        "log_level": LogLevels.warning,
+        "log_dictconfig": _QUIET,
+    }
+
+
+def _connections(wanted: int) -> int:
+    """As many connections as are wanted, and as open files allow; raises the soft limit to the hard one first."""
+    if sys.platform == "win32":
+        return wanted
+    import resource  # noqa: PLC0415 (POSIX only)
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    return max(64, min(wanted, soft - _SPARE_FILES))
+
+
+def _load(make_app: MakeApp) -> Any:
+    """What Granian asks of a worker process at its start: an object with RSGI's three methods."""
+    return _Worker(make_app())
+
+
+class _Worker:
+    """What a worker process runs: the application, and an eye on the process that started it."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.__rsgi__ = self._app.__rsgi__
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None and sys.platform != "win32":
+            # A worker that outlives its parent would keep the port, and nothing would replace it.
+            loop.add_reader(parent.sentinel, self._orphaned, loop, parent.sentinel)
+        self._app.__rsgi_init__(loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._app.__rsgi_del__(loop)
+
+    @staticmethod
+    def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
+        loop.remove_reader(sentinel)
+        log.warning("the server's main process has died; this worker ends")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _name(options: ServerOptions, address: Address | None) -> str:
+    if address is None:
+        return f"unix:{options.unix_socket}"
+    return address.url("http" if options.tls is None else "https")
+
+
+def _announce(connected: Callable[[], bool], announce: Callable[[], None]) -> None:
+    """Call `announce` once somebody listens; runs on a thread that ends with the process."""
+    pause = threading.Event()
+    while not connected():
+        pause.wait(0.02)
+    announce()
+
+
+def _connected(options: ServerOptions, address: Address | None) -> bool:
+    """Whether a connection is taken at the address."""
+    try:
+        if address is None:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.connect(str(options.unix_socket))
+        else:
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 (compared)
+            socket.create_connection((host, address.port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""What the edge asks of the rooms behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
+from goproxy_mirror.protocol import File, Latest, List, Resolve, SumDB
+
+
+class ModuleJourney(Protocol):
+    """Answers module requests; `MirrorService` is the one outside the tests."""
+
+    async def answer(
+        self, request: List | Latest | Resolve | File, *, fetch: bool = True
+    ) -> FileAnswer | TextAnswer:
+        """The answer; with `fetch` off, only what is held. Raises every kind of `MirrorError`.
+
+        A caller that is cancelled must not end work that others wait for.
+        """
+        ...
+
+
+class ChecksumJourney(Protocol):
+    """Answers checksum-database requests."""
+
+    async def answer(self, request: SumDB) -> TextAnswer:
+        """The answer. Raises `NotFound`, `Blocked` or `SourceUnavailable`."""
+        ...
+
+
+async def always_ready() -> None:
+    """For services that have nothing to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one worker process serves with.
+
+    `ready` raises a `MirrorError` while requests could not be answered (an unwritable store).
+    """
+
+    modules: ModuleJourney
+    checksums: ChecksumJourney
+    ready: Callable[[], Awaitable[None]] = always_ready
+
+
+OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
+"""Opens the services inside a worker's event loop; leaving the context closes them."""
