@@ -32,6 +32,11 @@ def reply(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | Non
     return f"HTTP/1.1 {status} Status\r\n{head}\r\n".encode() + body
 
 
+def always(answer: Answer) -> Handler:
+    """The same answer to every request."""
+    return lambda _: answer
+
+
 class Origin:
     """The server. `requests` is what it was asked, in order; `connections` how often it was connected to."""
 

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import stamina
 from pyreqwest.client import Client
 from pyreqwest.exceptions import DetailedPyreqwestError
 from pyreqwest.response import Response
@@ -115,16 +114,16 @@ class Transport:
         *,
         limit: int,
         led: bool = False,
-        within: float = 120.0,
+        timeout: float = 120.0,
         headers: Mapping[str, str] | None = None,
         cut: bool = False,
     ) -> Reply:
         """Fetch into memory. A success of more than `limit` bytes is `SourceUnavailable`, or is cut there if
         `cut`.
 
-        `within` in seconds is for all of it. Other answers are cut at 64 KiB, or at `limit` if `cut`.
+        `timeout` in seconds is for all of it. Other answers are cut at 64 KiB, or at `limit` if `cut`.
         """
-        async with self._answer(url, led=led, within=within, headers=headers) as (response, target):
+        async with self._answer(url, led=led, timeout=timeout, headers=headers) as (response, target):
             if response.status != 200:
                 limit, cut = limit if cut else min(limit, ERROR_LIMIT), True
             names = _names(response)
@@ -140,14 +139,14 @@ class Transport:
         *,
         limit: int,
         led: bool = False,
-        within: float = 900.0,
+        timeout: float = 900.0,
         headers: Mapping[str, str] | None = None,
     ) -> Saved:
         """Fetch to a file that exists; a status other than 200 leaves it alone. More than `limit` bytes, or
         fewer than announced, is `SourceUnavailable`. On failure what stands in the file is worthless. Raises
         `StorageError` too.
         """
-        async with self._answer(url, led=led, within=within, headers=headers) as (response, target):
+        async with self._answer(url, led=led, timeout=timeout, headers=headers) as (response, target):
             names = _names(response)
             if response.status != 200:
                 body, _ = await self._read(response, target, limit=ERROR_LIMIT, cut=True)
@@ -188,12 +187,12 @@ class Transport:
 
     @asynccontextmanager
     async def _answer(
-        self, url: str, *, led: bool, within: float, headers: Mapping[str, str] | None
+        self, url: str, *, led: bool, timeout: float, headers: Mapping[str, str] | None
     ) -> AsyncIterator[tuple[Response, Target]]:
         """The head of the last hop's answer; the body is read inside the block."""
         home = target = target_of(url, led=led)
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(timeout):
                 for _ in range(MOST_REDIRECTS + 1):
                     client = await self._client(target, led=led)
                     async with AsyncExitStack() as hop:
@@ -210,13 +209,13 @@ class Transport:
                         led = True
                     target = there
                 raise SourceUnavailable(f"{shown(url)} led through more than {MOST_REDIRECTS} redirects")
-        except TimeoutError:
-            raise SourceTimeout(f"{target.shown} did not finish within {within:g} s") from None
         except DetailedPyreqwestError as error:
             failure = translated(error, target, connect_timeout=self._connect_timeout)
             if isinstance(failure, Unreachable):
                 self.hosts.rest(failure.host)
             raise failure from None
+        except TimeoutError:
+            raise SourceTimeout(f"{target.shown} did not finish within {timeout:g} s") from None
 
     async def _client(self, target: Target, *, led: bool) -> Client:
         proxy = self._proxies.of(target)
@@ -239,23 +238,32 @@ class Transport:
         self, hop: AsyncExitStack, client: Client, target: Target, headers: Mapping[str, str]
     ) -> Response:
         """One exchange up to the head. A connection that broke before the answer began is tried once more."""
-        attempts = stamina.retry_context(
-            on=broke_before_answer, attempts=2, wait_initial=0.02, wait_max=0.1, wait_jitter=0.02
-        )
-        async for attempt in attempts:
-            with attempt:
-                request = client.get(target.url).header("accept-encoding", "identity").headers(dict(headers))
-                if target.authorization is not None:
-                    request = request.header("authorization", target.authorization, is_sensitive=True)
-                try:
-                    async with asyncio.timeout(self._answer_timeout):
-                        return await hop.enter_async_context(request.build_streamed())
-                except TimeoutError as error:
-                    if isinstance(error, DetailedPyreqwestError):
-                        raise
-                    message = f"{target.shown} did not answer within {self._answer_timeout:g} s"
-                    raise SourceTimeout(message) from None
-        raise AssertionError("unreachable")
+        try:
+            return await self._exchange(hop, client, target, headers)
+        except DetailedPyreqwestError as error:
+            if not broke_before_answer(error):
+                raise
+        return await self._exchange(hop, client, target, headers)
+
+    async def _exchange(
+        self, hop: AsyncExitStack, client: Client, target: Target, headers: Mapping[str, str]
+    ) -> Response:
+        try:
+            request = client.get(target.url).header("accept-encoding", "identity").headers(dict(headers))
+            # Else the head would be withheld until 64 KiB of the body have come.
+            request = request.streamed_read_buffer_limit(0)
+        except ValueError:
+            raise SourceUnavailable(f"{target.shown} cannot be asked: a header cannot be sent") from None
+        if target.authorization is not None:
+            request = request.header("authorization", target.authorization, is_sensitive=True)
+        try:
+            async with asyncio.timeout(self._answer_timeout):
+                return await hop.enter_async_context(request.build_streamed())
+        except TimeoutError as error:
+            if isinstance(error, DetailedPyreqwestError):
+                raise
+            message = f"{target.shown} did not answer within {self._answer_timeout:g} s"
+            raise SourceTimeout(message) from None
 
     async def _chunks(self, response: Response, target: Target, *, limit: int) -> AsyncIterator[bytes]:
         """The body as it comes, until one chunk has gone over the limit."""
