@@ -6,6 +6,7 @@ from goproxy_mirror.config.checks import check_exposure, check_folders
 from goproxy_mirror.config.load import Loaded, load
 from goproxy_mirror.config.rules import MirrorRule, RewriteRule
 from goproxy_mirror.config.settings import Settings
+from goproxy_mirror.config.show import as_toml
 from goproxy_mirror.config.upstreams import Upstreams, UpstreamStep
 from goproxy_mirror.config.values import Listen
 
@@ -17,6 +18,7 @@ __all__ = [
     "Settings",
     "UpstreamStep",
     "Upstreams",
+    "as_toml",
     "check_exposure",
     "check_folders",
     "load",

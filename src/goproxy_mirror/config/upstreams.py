@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import url2pathname
 
-from goproxy_mirror.config.values import redact
+from goproxy_mirror.config.values import VEIL, redact, without_userinfo
 
 DEFAULT_UPSTREAM = "https://goproxy.io|https://goproxy.cn|direct"
 
@@ -32,7 +32,7 @@ class UpstreamStep:
     @property
     def name(self) -> str:
         """The element without credentials, fit for logs and headers."""
-        return self.kind if self.kind in {"direct", "off"} else redact(self.url)
+        return self.kind if self.kind in {"direct", "off"} else without_userinfo(self.url)
 
 
 Upstreams = tuple[UpstreamStep, ...]
@@ -105,7 +105,11 @@ def _file_path(shown: str, url: str, parts: SplitResult) -> Path:
     return path
 
 
-def same_syntax(steps: Upstreams) -> str:
-    """The steps in GOPROXY's syntax again, without credentials."""
-    parts = [step.name + ("|" if step.fall_through_on_any else ",") for step in steps]
+def joined(steps: Upstreams) -> str:
+    """The steps in GOPROXY's syntax again, with `***` for credentials."""
+    parts = (
+        (without_userinfo(step.url, VEIL) if step.url else step.kind)
+        + ("|" if step.fall_through_on_any else ",")
+        for step in steps
+    )
     return "".join(parts).rstrip(",|")

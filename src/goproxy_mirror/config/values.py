@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from goproxy_mirror.module.patterns import is_glob
 
+VEIL = "***"
+
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _SIZE_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
@@ -23,12 +25,19 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def redact(text: str) -> str:
-    """The text without what may be a credential: everything between `://` (or the start) and the last `@`."""
+    """A text that may be no URL at all, without what may be a credential: all between `://` and the last `@`."""
     before, at, after = text.rpartition("@")
     if not at:
         return text
     scheme, separator, _ = before.partition("://")
-    return f"{scheme}{separator}***@{after}" if separator else f"***@{after}"
+    return f"{scheme}{separator}{VEIL}@{after}" if separator else f"{VEIL}@{after}"
+
+
+def without_userinfo(url: str, instead: str = "") -> str:
+    """A well-formed URL without its credentials, or with `instead` in their place."""
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{instead}@{host}" if instead else host).geturl() if at else url
 
 
 def seconds(low: float, high: float) -> Callable[[object], float]:
@@ -52,7 +61,7 @@ def shown_seconds(duration: float) -> str:
         count = duration / _DURATION_UNITS[unit]
         if count == int(count) and (count or unit == "s"):
             return f"{int(count)}{unit}"
-    return f"{duration * 1000:g}ms"
+    return f"{duration * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
 def _seconds(value: object) -> float | None:
