@@ -93,7 +93,9 @@ class _Script:
             getattr(self, f"do_{verb}")(*rest)
 
     def do_env(self, *pairs: str) -> None:
-        self.env.update(pair.split("=", 1) for pair in pairs)
+        for pair in pairs:
+            name, _, value = pair.partition("=")
+            self.env[name] = value
 
     def do_at(self, when: str) -> None:
         self.env["GIT_COMMITTER_DATE"] = self.env["GIT_AUTHOR_DATE"] = when

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import NewDeveloper, StartServer
 from tests.world.go import main_package
 from tests.world.internet import Internet
-from tests.world.modules import ERRORS, MOD, MOD_VERSIONS, NESTED_PROJECT, Modules
+from tests.world.modules import ERRORS, ERRORS_VERSIONS, MOD, MOD_VERSIONS, NESTED_PROJECT, Modules
 from tests.world.repositories import git, repository_of_module
 from tests.world.server import Server
 from tests.world.zips import h1
@@ -117,7 +117,7 @@ def test_rewrite_of_a_whole_host(
     start_server: StartServer, modules: Modules, internet: Internet, tmp_path: Path
 ) -> None:
     """A rewrite rule finds every repository of a host elsewhere."""
-    repository = repository_of_module(tmp_path / "errors.git", modules.tree, ERRORS, ["v0.8.1"])
+    repository = repository_of_module(tmp_path / "errors.git", modules.tree, ERRORS, ERRORS_VERSIONS)
     internet.repository("mirror.test/github.com/pkg/errors", repository)
     rule = "https://github.com/=https://mirror.test/github.com/"
     server = start_server("--upstream", "direct", "--rewrite", rule)

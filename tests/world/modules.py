@@ -21,7 +21,7 @@ from tests.world.folders import cache_folder
 from tests.world.go import Go, go_binary, main_package, write_files
 from tests.world.standins import write_standins
 
-FORMAT = "1"
+FORMAT = "2"
 """Raise this when the pinned versions or the layout of the kept folder change."""
 
 MOD = "golang.org/x/mod"
@@ -33,6 +33,7 @@ UUID = "github.com/google/uuid"
 YAML = "gopkg.in/yaml.v3"
 TOML = "github.com/BurntSushi/toml"
 ERRORS = "github.com/pkg/errors"
+ERRORS_VERSIONS = ("v0.8.0", "v0.8.1")
 
 PROJECT_IMPORTS = (UUID, f"{MOD}/sumdb/note", YAML, QUOTE)
 PROJECT_REQUIRES = f"""
@@ -53,7 +54,7 @@ DOWNLOADS = (
     *(f"{MOD}@{version}" for version in MOD_VERSIONS),
     f"{HELLO}@{HELLO_VERSION}",
     f"{TOML}@v0.3.1",
-    f"{ERRORS}@v0.8.1",
+    *(f"{ERRORS}@{version}" for version in ERRORS_VERSIONS),
 )
 
 

@@ -60,7 +60,8 @@ _STANDINS: tuple[tuple[str, str, str | None, Mapping[str, bytes]], ...] = (
     ),
     ("github.com/google/uuid", "v1.6.0", "", {"uuid.go": _library("uuid")}),
     ("github.com/BurntSushi/toml", "v0.3.1", None, {"toml.go": _library("toml")}),
-    ("github.com/pkg/errors", "v0.8.1", None, {"errors.go": _library("errors")}),
+    ("github.com/pkg/errors", "v0.8.0", None, {"errors.go": _library("errors")}),
+    ("github.com/pkg/errors", "v0.8.1", None, {"errors.go": _library("errors"), "LICENSE": b"A licence.\n"}),
     ("gopkg.in/check.v1", PSEUDO_CHECK, None, {"check.go": _library("check")}),
     (
         "gopkg.in/yaml.v3",

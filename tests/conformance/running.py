@@ -1,0 +1,56 @@
+"""A running server in the conformance cases' world, wired as an operator would wire it, by flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trustme
+
+from tests.conformance.world import HERE, World
+from tests.world.internet import Internet
+from tests.world.modules import ERRORS, ERRORS_VERSIONS, TOML, Modules
+from tests.world.repositories import repository_of_module
+from tests.world.server import Server
+from tests.world.upstream import Upstream
+
+SUMS = HERE / "sumdb_vectors"
+TOOLCHAIN = "golang.org/toolchain/@v/v0.0.1-go1.27.3.linux-amd64.mod"
+
+
+@contextmanager
+def running_server(
+    folder: Path, world: World, modules: Modules, authority: trustme.CA
+) -> Iterator[tuple[Server, Internet, Upstream]]:
+    """The server, its Internet, and the checksum database `sum.test` that it passes through.
+
+    Pages are fetched through HTTPS_PROXY from hosts that the test CA vouches for; repositories are local folders
+    that rewrite and mirror rules name.
+    """
+    fixtures, vcstest = (world.folder / name for name in ("fixtures", "vcstest"))
+    rules = [
+        *("--rewrite", f"https://x.test/git/={fixtures.as_uri()}/"),
+        *("--rewrite", f"https://github.com/x/={fixtures.as_uri()}/"),
+        *("--rewrite", f"https://vcs-test.golang.org/git/={vcstest.as_uri()}/"),
+        *("--mirror", f"github.com/rsc/vgotest1={(vcstest / 'vgotest1').as_uri()}"),
+    ]
+    for path, versions in ((ERRORS, ERRORS_VERSIONS), (TOML, ("v0.3.1",))):
+        repository = repository_of_module(folder / path, modules.tree, path, versions)
+        rules += ["--mirror", f"{path}={repository.as_uri()}"]
+    with Internet(folder / "internet", authority) as internet, Upstream(SUMS) as sums:
+        for path, page in world.pages.items():
+            internet.page(path, *page.go_import, status=page.status)
+        internet.page("golang.org/toolchain", "golang.org/toolchain mod https://go.dev/dl/mod")
+        internet.tree("go.dev/dl/mod", _toolchain(folder / "toolchain"))
+        internet.tree("proxy.test/p", folder / "internet")
+        flags = ("--upstream", "direct", "--no-builtin-mirrors", "--sumdb", f"sum.test={sums.url}")
+        with Server(folder / "server", *flags, *rules, env=internet.env()).start() as server:
+            yield server, internet, sums
+
+
+def _toolchain(folder: Path) -> Path:
+    file = folder / TOOLCHAIN
+    file.parent.mkdir(parents=True)
+    file.write_text("module golang.org/toolchain\n")
+    return folder
