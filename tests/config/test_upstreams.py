@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.config.upstreams import UpstreamStep, joined, parse_upstreams
+from goproxy_mirror.config.upstreams import UpstreamStep, same_syntax, parse_upstreams
 
 
 def test_separators() -> None:
@@ -48,7 +48,7 @@ def test_credentials_are_never_shown() -> None:
     steps = parse_upstreams("https://user:hunter2@proxy.example|direct")
     assert steps[0].url == "https://user:hunter2@proxy.example"
     assert steps[0].name == "https://proxy.example"
-    assert "hunter2" not in repr(steps) + joined(steps)
+    assert "hunter2" not in repr(steps) + same_syntax(steps)
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_password_with_a_comma() -> None:
 def test_joined_again() -> None:
     """The steps can be written as a list again."""
     text = "https://a.example,file:///srv/cache|direct"
-    assert joined(parse_upstreams(text)) == text
+    assert same_syntax(parse_upstreams(text)) == text

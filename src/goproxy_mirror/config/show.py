@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from goproxy_mirror.config.load import Loaded
 from goproxy_mirror.config.rules import MirrorRule, RewriteRule
 from goproxy_mirror.config.settings import Settings, about
-from goproxy_mirror.config.upstreams import UpstreamStep, joined
+from goproxy_mirror.config.upstreams import UpstreamStep, same_syntax
 from goproxy_mirror.config.values import VEIL, shown_seconds, without_userinfo
 
 
@@ -33,7 +33,7 @@ def _plain(name: str, value: object) -> object:
     """A value as TOML has it; None for what is not set."""
     match value:
         case tuple() if value and isinstance(value[0], UpstreamStep):
-            return joined(value)
+            return same_syntax(value)
         case tuple() if name == "mirrors":
             rules = [item for item in value if isinstance(item, MirrorRule)]
             return {rule.pattern.text: list(rule.candidates) for rule in rules}

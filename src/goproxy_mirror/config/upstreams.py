@@ -12,7 +12,7 @@ from goproxy_mirror.config.values import VEIL, redact, without_userinfo
 
 DEFAULT_UPSTREAM = "https://goproxy.io|https://goproxy.cn|direct"
 
-_ALLOWED = 'allowed are https://, http:// and file:// URLs, direct and off, joined by "," or "|"'
+_ALLOWED = 'allowed are https://, http:// and file:// URLs, direct and off, same_syntax by "," or "|"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _file_path(shown: str, url: str, parts: SplitResult) -> Path:
     return path
 
 
-def joined(steps: Upstreams) -> str:
+def same_syntax(steps: Upstreams) -> str:
     """The steps in GOPROXY's syntax again, with `***` for credentials."""
     parts = (
         (without_userinfo(step.url, VEIL) if step.url else step.kind)
