@@ -83,7 +83,7 @@ def parse(lines: Iterable[bytes], fetched: float) -> Advertised:
         elif bare.startswith(_TAGS):
             kind = tags if bare == name else peeled
             kind[bare[len(_TAGS) :].decode("utf-8", "surrogateescape")] = value
-    return Advertised(Refs(head, heads, tags), peeled, fetched)
+    return Advertised(Refs(head, heads, tags, peeled), peeled, fetched)
 
 
 def save(path: Path, lines: Iterable[bytes], fetched: float) -> None:
