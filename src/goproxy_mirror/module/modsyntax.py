@@ -147,11 +147,12 @@ def _check_identifier(token: str, number: int) -> None:
 
 def unquote(token: str) -> str | None:
     """What a quoted string of Go says, in double quotes or backquotes; None if it is none."""
-    inner = _UNDECODABLE.sub("\ufffd", token[1:-1])
+    inner = token[1:-1]
     if len(token) < 2 or token[0] != token[-1]:
         return None
     if token[0] == "`":
         return None if "`" in inner else inner.replace("\r", "")
+    inner = _UNDECODABLE.sub("\ufffd", inner)
     if token[0] != '"' or "\n" in inner:
         return None
     said = bytearray()

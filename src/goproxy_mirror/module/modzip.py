@@ -1,0 +1,372 @@
+"""Module zips: which files of a tree belong into one, and how it is written (golang.org/x/mod/zip).
+
+A zip must unpack to the same files on every system, so names that some system cannot have, and names that
+differ in case alone, make the whole module invalid; files that are not the module's own (vendored packages,
+nested modules, symbolic links) are left out. The bytes of a zip are nobody's business: its hash covers names
+and contents alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Generic, Protocol, Self, TypeVar
+
+from zlib_ng import zlib_ng
+
+from goproxy_mirror.errors import Unbuildable
+from goproxy_mirror.module.dirhash import hash1
+from goproxy_mirror.module.letters import fold
+from goproxy_mirror.module.modfile import GoMod
+from goproxy_mirror.module.path import Kind, path_problem
+from goproxy_mirror.module.version import ModuleVersion
+
+MAX_ZIP = 500 << 20
+"""Bytes that a module zip may have, and that its files may have together."""
+
+MAX_GO_MOD = 16 << 20
+"""Bytes that a module's go.mod file may have."""
+
+MAX_LICENSE = 16 << 20
+"""Bytes that the LICENSE file in a module's root may have."""
+
+_TOO_LARGE = f"module source tree too large (max size is {MAX_ZIP} bytes)"
+_TYPE, _REGULAR, _SYMLINK, _GITLINK = 0o170000, 0o100000, 0o120000, 0o160000
+
+
+class Entry(Protocol):
+    """A file of a tree: the path is relative to the module's root, mode and size are git's
+    (`ports.TreeEntry`).
+    """
+
+    @property
+    def path(self) -> bytes: ...
+
+    @property
+    def mode(self) -> int: ...
+
+    @property
+    def size(self) -> int | None: ...
+
+
+E = TypeVar("E", bound=Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[E]):
+    """Every entry of a tree in one of three lists, each in the tree's order; left out or invalid ones with
+    the reason.
+
+    `size_problem` is there where the valid files are too many bytes together.
+    """
+
+    valid: tuple[E, ...]
+    omitted: tuple[tuple[E, str], ...]
+    invalid: tuple[tuple[E, str], ...]
+    size_problem: str | None
+
+    @property
+    def problem(self) -> str | None:
+        """Why no module can be made of the tree, one line per reason (the first five), or None if one can."""
+        if self.size_problem or not self.invalid:
+            return self.size_problem
+        lines = [f"{_text(entry.path)!a}: {reason}" for entry, reason in self.invalid[:5]]
+        if len(self.invalid) > len(lines):
+            lines.append(f"and {len(self.invalid) - len(lines)} more files")
+        return "\n".join(lines)
+
+
+def check_files(entries: Iterable[E], go_mod: GoMod | None = None) -> Checked[E]:
+    """Sort the files of a tree into those that belong into the module's zip, those left out, and those that
+    forbid one.
+
+    `go_mod` is what `parse_lax` makes of the tree's own go.mod file, or None where it is missing or cannot be
+    read: go 1.24 changed which vendored files are left out.
+    """
+    files = [(_text(entry.path), entry) for entry in entries]
+    check = _Check(new_vendoring=go_mod is not None and go_mod.language_at_least(1, 24))
+    check.modules.update(
+        _parent(name) for name, entry in files if _is_go_mod(name) and entry.mode & _TYPE == _REGULAR
+    )
+    valid: list[E] = []
+    omitted: list[tuple[E, str]] = []
+    invalid: list[tuple[E, str]] = []
+    room = MAX_ZIP
+    size_problem = None
+    for name, entry in files:
+        reason = check.omission(name, entry.mode)
+        if reason:
+            omitted.append((entry, reason))
+            continue
+        reason = check.name_problem(name)
+        if reason:
+            invalid.append((entry, reason))
+            continue
+        if entry.mode & _TYPE != _REGULAR:
+            omitted.append(
+                (entry, "file is a symbolic link" if entry.mode & _TYPE == _SYMLINK else "not a regular file")
+            )
+            continue
+        size = entry.size or 0
+        if size <= room:
+            room -= size
+        elif size_problem is None:
+            size_problem = _TOO_LARGE
+        reason = _size_problem(name, size)
+        if reason:
+            invalid.append((entry, reason))
+        else:
+            valid.append(entry)
+    return Checked(tuple(valid), tuple(omitted), tuple(invalid), size_problem)
+
+
+class _Check:
+    """What is known of a tree while its files are gone through in order."""
+
+    def __init__(self, *, new_vendoring: bool) -> None:
+        self.new_vendoring = new_vendoring
+        self.modules: set[str] = set()
+        """The folders that have a go.mod file of their own."""
+        self._nested: dict[str, bool] = {"": False}
+        self._names: dict[str, tuple[str, bool]] = {}
+        self._folders: dict[str, str | None] = {"": None}
+
+    def omission(self, name: str, mode: int) -> str | None:
+        """Why a file is left out whatever it is named, or None."""
+        if mode & _TYPE == _GITLINK:
+            return "submodules are not part of a module"
+        if _unclean(name):
+            return None
+        if self._vendored(name):
+            return "file is in vendor directory"
+        if self._in_nested_module(_parent(name)):
+            return "file is in another module"
+        if name == ".hg_archival.txt":
+            return "file is inserted by 'hg archive' and is always omitted"
+        return None
+
+    def name_problem(self, name: str) -> str | None:
+        """Why no module can have a file of that name besides those before it, or None."""
+        reason = _unclean(name) or path_problem(name, Kind.FILE)
+        if reason:
+            return reason
+        if name != "go.mod" and name.lower() == "go.mod":
+            return "go.mod files must have lowercase names"
+        return self._collision(name, is_folder=False) or self._folder_collision(_parent(name))
+
+    def _vendored(self, name: str) -> bool:
+        """Whether a file is in a package whose import path has the element `vendor` before its last one.
+
+        Until go 1.24 everything two folders below one named vendor, and by an error everything below a nested
+        vendor folder, counted; the hashes of old versions rest on that.
+        """
+        if self.new_vendoring and name == "vendor/modules.txt":
+            return True
+        if name.startswith("vendor/"):
+            start = len("vendor/")
+        else:
+            found = name.find("/vendor/")
+            if found < 0:
+                return False
+            start = len("/vendor/") + (found if self.new_vendoring else 0)
+        return "/" in name[start:]
+
+    def _in_nested_module(self, folder: str) -> bool:
+        climbed = []
+        while folder not in self._nested and folder not in self.modules:
+            climbed.append(folder)
+            folder = _parent(folder)
+        nested = self._nested.get(folder, True)
+        self._nested.update((below, nested) for below in climbed)
+        return nested
+
+    def _folder_collision(self, folder: str) -> str | None:
+        """The first collision of a folder or one above it. Every folder needs to be looked at once only."""
+        climbed = []
+        reason = None
+        while reason is None and folder not in self._folders:
+            climbed.append(folder)
+            reason = self._collision(folder, is_folder=True)
+            folder = _parent(folder)
+        reason = reason or self._folders[folder]
+        self._folders.update((below, reason) for below in climbed)
+        return reason
+
+    def _collision(self, name: str, *, is_folder: bool) -> str | None:
+        this = (name, is_folder)
+        other, other_is_folder = earlier = self._names.setdefault(fold(name), this)
+        if earlier is this:
+            return None
+        if other != name:
+            return f"case-insensitive file name collision: {other!a} and {name!a}"
+        if other_is_folder != is_folder:
+            return f"entry {name!a} is both a file and a directory"
+        return None if is_folder else f"multiple entries for file {name!a}"
+
+
+def _text(path: bytes) -> str:
+    return path.decode(errors="surrogateescape")
+
+
+def _parent(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _is_go_mod(name: str) -> bool:
+    return name[-6:].lower() == "go.mod" and name[-7:-6] in {"", "/"}
+
+
+def _unclean(name: str) -> str | None:
+    elements = name.split("/")
+    if "" in elements[1:] or "." in elements or ".." in elements[1:]:
+        return "file path is not clean"
+    return "file path is not relative" if name.startswith("/") else None
+
+
+def _size_problem(name: str, size: int) -> str | None:
+    """Why a file is too large, or None; only two of them have limits of their own."""
+    limit = {"go.mod": MAX_GO_MOD, "LICENSE": MAX_LICENSE}.get(name)
+    if limit is not None and size > limit:
+        return f"{name} file too large (max size is {limit} bytes)"
+    return None
+
+
+_LEVEL = 3
+"""A quarter smaller than level 1 at two thirds of its speed; higher levels gain little on source code."""
+
+_HAS_DESCRIPTOR, _IS_UTF8 = 0x8, 0x800
+_LOCAL = struct.Struct("<4s5H3L2H")
+_DESCRIPTOR = struct.Struct("<4s3L")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR64 = struct.Struct("<4sLQL")
+_END = struct.Struct("<4s4H2LH")
+
+
+def zip_prefix(mv: ModuleVersion) -> str:
+    """What the name of every file in a module's zip begins with."""
+    return f"{mv}/"
+
+
+class _Packing:
+    """A file that is being written."""
+
+    def __init__(self, name: str, full_name: str, offset: int) -> None:
+        self.name = name
+        self.full_name = full_name
+        self.raw_name = full_name.encode()
+        self.offset = offset
+        self.flags = _HAS_DESCRIPTOR | _utf8_flag(full_name)
+        self.crc = self.size = self.packed = 0
+        self.digest = hashlib.sha256()
+        self.deflate = zlib_ng.compressobj(_LEVEL, zlib_ng.DEFLATED, -zlib_ng.MAX_WBITS)
+
+    def local_header(self) -> bytes:
+        return _LOCAL.pack(b"PK\3\4", 20, self.flags, 8, 0, 0, 0, 0, 0, len(self.raw_name), 0) + self.raw_name
+
+    def descriptor(self) -> bytes:
+        return _DESCRIPTOR.pack(b"PK\7\10", self.crc, self.packed, self.size)
+
+    def central_header(self) -> bytes:
+        sizes = (self.crc, self.packed, self.size, len(self.raw_name))
+        fields = (20, 20, self.flags, 8, 0, 0, *sizes, 0, 0, 0, 0, 0, self.offset)
+        return _CENTRAL.pack(b"PK\1\2", *fields) + self.raw_name
+
+
+class ZipWriter:
+    """Writes a module zip into the container that the go command uses: all deflated, sizes behind the data,
+    no times, no attributes, no folders.
+
+    Names are given without the prefix (see `zip_prefix`), and have passed `check_files`. A body comes in
+    pieces between `begin` and `end`, or with `add`. Raises Unbuildable when the files are too many bytes:
+    their sizes in the tree may have said less, since git converts what it archives. As a context manager, it
+    finishes the zip unless there was an exception. Compressing is work for the processor: not for the event
+    loop.
+    """
+
+    def __init__(self, path: Path, prefix: str) -> None:
+        self._file: BinaryIO = path.open("wb")
+        self._prefix = prefix
+        self._position = 0
+        self._room = MAX_ZIP
+        self._begun: _Packing | None = None
+        self._central: list[bytes] = []
+        self._digests: list[tuple[str, bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        with self._file:
+            if kind is None:
+                self._finish()
+
+    @property
+    def hash(self) -> str:
+        """The `h1:` hash of the files written so far."""
+        return hash1(self._digests)
+
+    def add(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write a whole file."""
+        self.begin(name)
+        for chunk in chunks:
+            self.write(chunk)
+        self.end()
+
+    def begin(self, name: str) -> None:
+        """Begin a file."""
+        self._begun = _Packing(name, self._prefix + name, self._position)
+        self._put(self._begun.local_header())
+
+    def write(self, chunk: bytes) -> None:
+        """Go on with the file that was begun."""
+        entry = self._packing()
+        entry.size += len(chunk)
+        self._room -= len(chunk)
+        problem = _TOO_LARGE if self._room < 0 else _size_problem(entry.name, entry.size)
+        if problem:
+            raise Unbuildable(problem)
+        entry.crc = zlib_ng.crc32(chunk, entry.crc)
+        entry.digest.update(chunk)
+        self._put_packed(entry, entry.deflate.compress(chunk))
+
+    def end(self) -> None:
+        """End the file that was begun."""
+        entry = self._packing()
+        self._put_packed(entry, entry.deflate.flush())
+        self._put(entry.descriptor())
+        self._central.append(entry.central_header())
+        self._digests.append((entry.full_name, entry.digest.digest()))
+        self._begun = None
+
+    def _packing(self) -> _Packing:
+        if self._begun is None:
+            raise ValueError("no file was begun")
+        return self._begun
+
+    def _put_packed(self, entry: _Packing, data: bytes) -> None:
+        entry.packed += len(data)
+        self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)
+        self._position += len(data)
+
+    def _finish(self) -> None:
+        count, start = len(self._central), self._position
+        self._put(b"".join(self._central))
+        end, size = self._position, self._position - start
+        if count >= 0xFFFF:
+            self._put(_END64.pack(b"PK\6\6", _END64.size - 12, 45, 45, 0, 0, count, count, size, start))
+            self._put(_LOCATOR64.pack(b"PK\6\7", 0, end, 1))
+            count, size, start = 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF
+        self._put(_END.pack(b"PK\5\6", 0, 0, count, count, size, start, 0))
+
+
+def _utf8_flag(name: str) -> int:
+    """Set where other encodings than UTF-8 would read the name differently."""
+    return _IS_UTF8 if any(not " " <= char <= "}" or char == "\\" for char in name) else 0
