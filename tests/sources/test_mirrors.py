@@ -1,0 +1,304 @@
+"""What stands behind `direct`: the origin, its mirrors, and who may say no."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+
+from goproxy_mirror.errors import (
+    MirrorError,
+    NotFound,
+    SourceUnavailable,
+    Unbuildable,
+    Undiscovered,
+    Unreachable,
+)
+from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.ports import Home, Repository, RepoRoot
+from goproxy_mirror.sources import mirrors
+from goproxy_mirror.sources.mirrors import ModuleHomes
+from goproxy_mirror.sources.rules import MirrorRules, Rewrite, rules_from
+from tests.fakes.sources import FakeReach, FakeSource
+
+ORIGIN = "https://go.test/text"
+PATH = ModulePath.parse("vanity.test/x/text")
+RULE = {"vanity.test/x/{repo}": ["https://one.test/{repo}", "https://two.test/{repo}"]}
+
+
+@dataclass
+class FakeRepository:
+    """Only a URL: what is read from it is a `FakeSource` by that URL."""
+
+    url: str
+
+    @property
+    def local(self) -> bool:
+        return self.url.startswith("file://")
+
+
+@dataclass
+class World:
+    """A module's homes by URL, and who can be connected to."""
+
+    says: dict[str, Sequence[str] | MirrorError] = field(default_factory=dict)
+    page: RepoRoot | MirrorError = field(
+        default_factory=lambda: RepoRoot("vanity.test/x/text", "git", ORIGIN)
+    )
+    silent: set[str] = field(default_factory=set)
+    sources: dict[str, FakeSource] = field(default_factory=dict)
+    trusted: dict[str, bool] = field(default_factory=dict)
+    reach: FakeReach = field(default_factory=FakeReach)
+    roots: dict[str, RepoRoot] = field(default_factory=dict)
+
+    def homes(
+        self,
+        rules: Mapping[str, Sequence[str]] = RULE,
+        *,
+        builtin: Mapping[str, Sequence[str]] | None = None,
+        rewrites: Mapping[str, Sequence[str]] | None = None,
+        order: tuple[Literal["origin", "mirrors"], Literal["origin", "mirrors"]] = ("origin", "mirrors"),
+        private: str = "",
+    ) -> ModuleHomes:
+        return ModuleHomes(
+            finder=self,
+            repositories=self,  # type: ignore[arg-type]
+            rules=MirrorRules(
+                rules_from(rules),
+                rules_from(builtin or {}),
+                [Rewrite(left, tuple(rights)) for left, rights in (rewrites or {}).items()],
+                private,
+            ),
+            reach=self.reach,
+            order=order,
+            connect=self.connect,
+            proxy=lambda url: FakeSource(url),
+            origin_wait=0.05,
+        )
+
+    def static(self, path: str) -> RepoRoot | None:
+        parts = path.split("/")
+        if parts[0] == "github.com" and len(parts) >= 3:
+            root = "/".join(parts[:3])
+            return RepoRoot(root, "git", f"https://{root}")
+        return None
+
+    async def find(self, path: str) -> RepoRoot:
+        if isinstance(self.page, MirrorError):
+            raise self.page
+        return self.page
+
+    def open(self, url: str, *, trusted: bool) -> FakeRepository:
+        self.trusted[url] = trusted
+        return FakeRepository(url)
+
+    async def connect(self, url: str) -> None:
+        host = url.split("/")[2]
+        if host in self.silent:
+            await asyncio.Event().wait()
+
+    def source(self, repository: Repository, root: RepoRoot, home: Home, *, authority: bool) -> FakeSource:
+        source = FakeSource(repository.url, self.says.get(repository.url, ["v1.0.0"]))
+        self.roots[repository.url] = root
+        return self.sources.setdefault(repository.url, source)
+
+    def asked(self) -> list[str]:
+        return [url for url, source in self.sources.items() if source.asked]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr(mirrors, "RepositorySource", made.source)
+    return made
+
+
+def away(host: str) -> Unreachable:
+    return Unreachable(f"{host} did not answer", host=host)
+
+
+async def home_of(homes: ModuleHomes, path: ModulePath = PATH) -> str:
+    return (await homes.versions(path)).home.name
+
+
+async def test_origin_first(world: World) -> None:
+    """An origin that is there is asked, its mirrors are not."""
+    assert await home_of(world.homes()) == ORIGIN
+    assert world.asked() == [ORIGIN]
+    assert world.trusted[ORIGIN] is False
+
+
+async def test_mirrors_first_when_ordered_so(world: World) -> None:
+    """`order = mirrors,origin` asks the mirrors and leaves the origin alone."""
+    world.page = away("vanity.test")
+    assert await home_of(world.homes(order=("mirrors", "origin"))) == "https://one.test/text"
+
+
+async def test_origin_no_is_final(world: World) -> None:
+    """The origin is an authority: no mirror is asked after its no."""
+    world.says[ORIGIN] = NotFound("unknown revision")
+    with pytest.raises(NotFound):
+        await home_of(world.homes())
+    assert world.asked() == [ORIGIN]
+
+
+@pytest.mark.parametrize("silent", ["vanity.test", "go.test"])
+async def test_silent_origin_gives_way(world: World, silent: str) -> None:
+    """A vanity host, or a repository's host, that does not connect in time: the mirrors answer, and it rests."""
+    world.silent = {silent}
+    assert await home_of(world.homes()) == "https://one.test/text"
+    assert world.reach.resting(silent)
+
+
+async def test_failing_origin_gives_way(world: World) -> None:
+    """An origin that answers with failures is followed by its mirrors."""
+    world.says[ORIGIN] = SourceUnavailable("500")
+    assert await home_of(world.homes()) == "https://one.test/text"
+
+
+async def test_second_mirror(world: World) -> None:
+    """With the first mirror dead the second answers, and the dead one is asked last from then on."""
+    world.silent = {"vanity.test"}
+    world.says["https://one.test/text"] = away("one.test")
+    homes = world.homes()
+    assert await home_of(homes) == "https://two.test/text"
+    assert await home_of(homes) == "https://two.test/text"
+    assert len(world.sources["https://one.test/text"].asked) == 1
+
+
+async def test_mirrors_agree_on_absence(world: World) -> None:
+    """With the origin out of reach, a no of every mirror that could be read is an absence."""
+    world.silent = {"vanity.test"}
+    world.says = {"https://one.test/text": NotFound("no"), "https://two.test/text": away("two.test")}
+    with pytest.raises(NotFound):
+        await home_of(world.homes())
+
+
+async def test_one_mirror_knows_better(world: World) -> None:
+    """A mirror's no does not keep the next one from answering: mirrors lag."""
+    world.silent = {"vanity.test"}
+    world.says = {"https://one.test/text": NotFound("no")}
+    assert await home_of(world.homes()) == "https://two.test/text"
+
+
+async def test_unbuildable_is_no_absence(world: World) -> None:
+    """What a remote mirror cannot build is an outage in the end, whatever the others deny."""
+    world.silent = {"vanity.test"}
+    world.says = {"https://one.test/text": NotFound("no"), "https://two.test/text": Unbuildable("bad name")}
+    with pytest.raises(SourceUnavailable):
+        await home_of(world.homes())
+
+
+async def test_local_mirror_is_an_authority(world: World) -> None:
+    """A repository on a local path can say no."""
+    world.silent = {"vanity.test"}
+    rule = {"vanity.test/x/{repo}": ["file:///srv/{repo}", "https://two.test/{repo}"]}
+    world.says["file:///srv/text"] = NotFound("no")
+    with pytest.raises(NotFound):
+        await home_of(world.homes(rule))
+    assert world.asked() == ["file:///srv/text"]
+
+
+async def test_local_path_is_not_told(world: World) -> None:
+    """Neither the home nor the origin of a file names a path of this machine."""
+    world.silent = {"vanity.test"}
+    homes = world.homes({"vanity.test/x/{repo}": ["file:///srv/{repo}"]})
+    await homes.versions(PATH)
+    assert world.roots["file:///srv/text"].url == ""
+
+
+async def test_slow_origin_without_living_mirrors(world: World) -> None:
+    """Where no mirror can answer either, the origin may take longer to connect."""
+    world.silent = {"go.test"}
+    world.says = {f"https://{name}.test/text": away(f"{name}.test") for name in ("one", "two")}
+    assert await home_of(world.homes()) == ORIGIN
+
+
+async def test_everything_is_down(world: World) -> None:
+    """With every home out of reach the error names each, and is no absence."""
+    world.silent = {"vanity.test"}
+    world.says = {f"https://{name}.test/text": away(f"{name}.test") for name in ("one", "two")}
+    with pytest.raises(Undiscovered) as caught:
+        await home_of(world.homes())
+    assert all(host in caught.value.message for host in ("vanity.test", "one.test", "two.test"))
+
+
+async def test_unknown_page_and_a_rule(world: World) -> None:
+    """A page without go-import is a no, unless a rule says where the repository is."""
+    world.page = NotFound("no go-import")
+    assert await home_of(world.homes()) == "https://one.test/text"
+    with pytest.raises(NotFound):
+        await home_of(world.homes({}))
+
+
+async def test_rewrites(world: World) -> None:
+    """A rewrite gives mirrors of the origin's repository, and of what a rule names."""
+    rewrites = {
+        "https://github.com/": ["https://gitclone.test/github.com/", "https://proxy.test/https://github.com/"]
+    }
+    world.silent = {"github.com"}
+    homes = world.homes({}, rewrites=rewrites)
+    path = ModulePath.parse("github.com/x/y/sub/v2")
+    assert await home_of(homes, path) == "https://gitclone.test/github.com/x/y"
+    world.silent.add("vanity.test")
+    world.says["https://github.com/golang/text"] = away("github.com")
+    homes = world.homes({"vanity.test/x/{repo}": ["https://github.com/golang/{repo}"]}, rewrites=rewrites)
+    assert await home_of(homes) == "https://gitclone.test/github.com/golang/text"
+
+
+async def test_canonical_root(world: World) -> None:
+    """A mirror's files are built under the canonical path, and name the canonical repository where it is known."""
+    world.says[ORIGIN] = SourceUnavailable("500")
+    await world.homes().versions(ModulePath.parse("vanity.test/x/text/sub/v2"))
+    assert world.roots["https://one.test/text"] == RepoRoot("vanity.test/x/text", "git", ORIGIN)
+
+
+@pytest.mark.parametrize("private", ["vanity.test", "vanity.test/x", "vanity.test/*"])
+async def test_private_modules_keep_to_their_origin(world: World, private: str) -> None:
+    """No built-in rule, no general rule and no rewrite leads a private module elsewhere; a rule that names it does."""
+    general = {"{host}.test/x/{repo}": ["https://one.test/{repo}"]}
+    world.silent = {"vanity.test"}
+    world.page = away("vanity.test")
+    with pytest.raises(MirrorError):
+        await home_of(world.homes(general, builtin=RULE, private=private))
+    assert world.asked() == []
+    if private != "vanity.test/*":
+        assert await home_of(world.homes(RULE, private=private)) == "https://one.test/text"
+
+
+async def test_own_rules_before_the_builtin_table(world: World) -> None:
+    """A user's rule wins over the table, however particular that is."""
+    world.silent = {"vanity.test"}
+    homes = world.homes(
+        {"vanity.test/{a}/{b}": ["https://own.test/{b}"]},
+        builtin={"vanity.test/x/text": ["https://b.test/t"]},
+    )
+    assert await home_of(homes) == "https://own.test/text"
+
+
+async def test_particular_rules_win(world: World) -> None:
+    """More literal elements win, then more literal characters."""
+    world.silent = {"vanity.test"}
+    rules = {
+        "vanity.test/{a}/{b}": ["https://one.test/{b}"],
+        "vanity.test/x/{b}": ["https://two.test/{b}"],
+        "vanity.test/x/t{b}": ["https://three.test/t{b}"],
+    }
+    assert await home_of(world.homes(rules)) == "https://three.test/text"
+
+
+async def test_other_version_control(world: World) -> None:
+    """A repository that is not git needs a program that is not there: said so, never an absence."""
+    world.page = RepoRoot("vanity.test/x/text", "hg", ORIGIN)
+    with pytest.raises(SourceUnavailable, match="hg"):
+        await home_of(world.homes({}))
+
+
+def test_dots_are_no_name() -> None:
+    """A placeholder that would stand for dots alone does not match: it would lead out of a folder."""
+    rules = MirrorRules(rules_from({"a.test/x{n}.git": ["file:///srv/{n}"]}), (), (), "")
+    assert rules.find("a.test/xn.git") is not None
+    assert rules.find("a.test/x...git") is None
