@@ -270,3 +270,53 @@ def _limit(pid: int, limits: Limits) -> None:
             if value is not None:
                 with contextlib.suppress(ProcessLookupError, PermissionError, ValueError):
                     resource.prlimit(pid, kind, (value, value))
+
+
+async def foreground(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run a program for the user: in the terminal, folder and environment of this process, with `env` added.
+
+    Returns its exit status, or 128 + the signal that ended it, as a shell has it. Signals that would end this process
+    are handed on to the program instead. Raises `NeedsTool` where there is no such program.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        program = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **env})
+    except (FileNotFoundError, PermissionError) as error:
+        raise NeedsTool(f"{argv[0]} could not be started: {error.strerror}") from error
+
+    def hand_on(number: int) -> None:
+        # What is typed at a terminal goes to its whole foreground group: the program has it already.
+        typed = number in {signal.SIGINT, getattr(signal, "SIGQUIT", None)} and _in_foreground()
+        if not typed and program.returncode is None:
+            program.send_signal(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    caught = [number for name in names if (number := getattr(signal, name, None)) is not None]
+    if sys.platform == "win32":
+        caught = []
+    for number in caught:
+        loop.add_signal_handler(number, hand_on, number)
+    try:
+        status = await program.wait()
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+        if program.returncode is None:
+            program.kill()
+    return status if status >= 0 else 128 - status
+
+
+def _in_foreground() -> bool:
+    """Whether keys typed at this process's terminal reach it as signals."""
+    if sys.platform == "win32":
+        return True
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.config.upstreams import UpstreamStep, same_syntax, parse_upstreams
+from goproxy_mirror.config.upstreams import UpstreamStep, parse_upstreams, same_syntax
 
 
 def test_separators() -> None:

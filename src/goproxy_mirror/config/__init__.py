@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goproxy_mirror.config.checks import check_exposure, check_folders
+from goproxy_mirror.config.checks import check_exposure, check_folders, check_place
 from goproxy_mirror.config.load import Loaded, load
 from goproxy_mirror.config.rules import MirrorRule, RewriteRule
 from goproxy_mirror.config.settings import Settings
@@ -21,5 +21,6 @@ __all__ = [
     "as_toml",
     "check_exposure",
     "check_folders",
+    "check_place",
     "load",
 ]

@@ -31,10 +31,9 @@ def check_exposure(settings: Settings) -> None:
 def check_folders(settings: Settings, environ: Mapping[str, str] | None = None) -> None:
     """Make the store's and the state's folder, and see that files can be written to them.
 
-    Raises `SettingError`, also for a store inside the go command's module cache, where both would wait for
-    each other's locks and see each other's unfinished files.
+    Raises `SettingError`, also for what `check_place` refuses.
     """
-    _check_module_cache(settings.store, os.environ if environ is None else environ)
+    check_place(settings, environ)
     for name, folder in (("store", settings.store), ("state", settings.state)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -47,11 +46,15 @@ def check_folders(settings: Settings, environ: Mapping[str, str] | None = None) 
             ) from None
 
 
-def _check_module_cache(store: Path, environ: Mapping[str, str]) -> None:
+def check_place(settings: Settings, environ: Mapping[str, str] | None = None) -> None:
+    """Refuse a store inside the go command's module cache: both would wait for each other's locks, and see each
+    other's unfinished files. Raises `SettingError`.
+    """
+    store = settings.store
     caches = [folder for folder in store.resolve().parents if _looks_like_module_cache(folder)]
     if _looks_like_module_cache(store):
         caches.append(store)
-    known = GoEnvironment(environ).module_cache()
+    known = GoEnvironment(os.environ if environ is None else environ).module_cache()
     if known is not None and store.resolve().is_relative_to(known.resolve()):
         caches.append(known)
     if caches:

@@ -9,7 +9,7 @@ from goproxy_mirror.config.load import Loaded
 from goproxy_mirror.config.rules import MirrorRule, RewriteRule
 from goproxy_mirror.config.settings import Settings, about
 from goproxy_mirror.config.upstreams import UpstreamStep, same_syntax
-from goproxy_mirror.config.values import VEIL, shown_seconds, without_userinfo
+from goproxy_mirror.config.values import VEIL, shown_bytes, shown_seconds, without_userinfo
 
 
 def as_toml(loaded: Loaded) -> str:
@@ -19,7 +19,7 @@ def as_toml(loaded: Loaded) -> str:
     """
     lines, tables = [], []
     for name in Settings.model_fields:
-        value = _plain(name, getattr(loaded.settings, name))
+        value = plain(name, getattr(loaded.settings, name))
         origin = loaded.origins.get(name, "default")
         if isinstance(value, Mapping):
             rows = [f"{_text(left)} = {_literal(right)}" for left, right in value.items()]
@@ -29,8 +29,8 @@ def as_toml(loaded: Loaded) -> str:
     return "\n".join(lines + tables) + "\n"
 
 
-def _plain(name: str, value: object) -> object:
-    """A value as TOML has it; None for what is not set."""
+def plain(name: str, value: object) -> object:
+    """A setting's value as TOML has it, without secrets; None for what is not set."""
     match value:
         case tuple() if value and isinstance(value[0], UpstreamStep):
             return same_syntax(value)
@@ -42,10 +42,12 @@ def _plain(name: str, value: object) -> object:
         case tuple():
             return [without_userinfo(item, VEIL) if name == "sumdb" else str(item) for item in value]
         case Mapping():
-            shown = {key: _plain(name, item) for key, item in value.items()}
+            shown = {key: plain(name, item) for key, item in value.items()}
             return {key: item or ["off"] if isinstance(item, list) else item for key, item in shown.items()}
         case float() if about(name).metavar == "TIME":
             return shown_seconds(value)
+        case int() if about(name).metavar == "SIZE":
+            return shown_bytes(value)
         case bool() | int() | None:
             return value
         case str() if name in {"https_proxy", "http_proxy"}:

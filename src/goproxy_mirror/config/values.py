@@ -119,6 +119,14 @@ def parse_bytes(value: object) -> int:
     return int(float(found[1]) * _SIZE_UNITS[found[2]])
 
 
+def shown_bytes(size: int) -> str:
+    """A size as people write it, in the largest unit that leaves no fraction."""
+    for name, unit in sorted(_SIZE_UNITS.items(), key=lambda item: -item[1]):
+        if size and size % unit == 0:
+            return f"{size // unit}{name.upper().replace('I', 'i')}"
+    return str(size)
+
+
 @dataclass(frozen=True, slots=True)
 class Listen:
     """A TCP address to listen on. An empty `host` means every interface, IPv4 and IPv6."""
@@ -141,7 +149,7 @@ class Listen:
 
 
 def parse_listen(value: object) -> Listen:
-    """`host:port`, `[::1]:port` or `:port` (every interface)."""
+    """`host:port`, `[::1]:port` or `:port` (every interface); port 0 is any free one."""
     allowed = 'allowed is host:port such as "127.0.0.1:8081", "[::1]:8081", or ":8081" for every interface'
     if isinstance(value, Listen):
         return value
@@ -149,7 +157,7 @@ def parse_listen(value: object) -> Listen:
         raise ValueError(allowed)
     host, colon, port = value.strip().rpartition(":")
     # The ASCII test keeps out other scripts' digits, which isdigit() takes.
-    if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    if not colon or not (port.isascii() and port.isdigit()) or not 0 <= int(port) < 65536:
         raise ValueError(allowed)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

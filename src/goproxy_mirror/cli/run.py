@@ -1,0 +1,79 @@
+"""`goproxy-mirror run`: a proxy for one command only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goproxy_mirror.cli.journal import Journal
+from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
+from goproxy_mirror.config import Listen, Loaded, Settings
+
+NO_SUCH_COMMAND, NOT_EXECUTABLE = 127, 126
+
+
+@with_settings(*NOT_LISTENING)
+def run(
+    loaded: Loaded,
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run, with its arguments.")],
+) -> int:
+    """Run one command with a proxy of its own, and end with its exit status.
+
+    Only GOPROXY is set, for this command only; all other Go settings stay.
+
+    What was fetched from where is said at the end.
+
+    \b
+    Examples:
+      goproxy-mirror run go mod tidy
+      goproxy-mirror run -- go install golang.org/x/tools/gopls@latest
+      goproxy-mirror run --mirror 'corp.example/{r}=/srv/git/{r}' go build ./...
+    """
+    if shutil.which(command[0]) is None:
+        return _not_found(command[0])
+    from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
+
+    settings = app.prepare(for_one_command(loaded))
+    journal = Journal()
+    status = asyncio.run(_run(settings, command, journal))
+    for line in journal.lines():
+        typer.echo(f"goproxy-mirror: {line}", err=True)
+    return status
+
+
+def for_one_command(loaded: Loaded) -> Settings:
+    """The settings without what only a lasting server needs: no address is ours, and the log keeps to warnings."""
+    changed: dict[str, object] = {
+        "listen": Listen("127.0.0.1", 0),
+        "socket": None,
+        "path_prefix": "",
+        "workers": 1,
+    }
+    if "log_level" not in loaded.origins:
+        changed["log_level"] = "warning"
+    return loaded.settings.model_copy(update=changed)
+
+
+async def _run(settings: Settings, command: list[str], journal: Journal) -> int:
+    from goproxy_mirror import app  # noqa: PLC0415
+    from goproxy_mirror.process import foreground  # noqa: PLC0415
+
+    async with app.embedded(settings, around=journal.around) as url:
+        return await foreground(command, {"GOPROXY": url})
+
+
+def _not_found(command: str) -> int:
+    """Say why it cannot be run; the status that a shell would end with."""
+    named_by_path = os.sep in command
+    problem, status = "there is no such command in PATH", NO_SUCH_COMMAND
+    if named_by_path:
+        problem = "there is no such file"
+        if Path(command).exists():
+            problem, status = "it cannot be executed", NOT_EXECUTABLE
+    typer.echo(f"goproxy-mirror: run: {command}: {problem}", err=True)
+    return status
