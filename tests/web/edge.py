@@ -55,13 +55,16 @@ class Edge:
         finally:
             connection.close()
 
-    def say(self, data: bytes) -> tuple[list[Answer], bool]:
-        """Send raw bytes; the answers until the server closes or says nothing for a while, and whether it closed."""
+    def say(self, data: bytes, *, requests: int | None = None) -> tuple[list[Answer], bool]:
+        """Send raw bytes; the answers until the server closes or says nothing for a while, and whether it closed.
+
+        `requests` says how many the bytes are, where they have more that only look like it.
+        """
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as client:
             client.settimeout(5)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before it was all said
                 client.sendall(data)
-            return _read_all(client, _methods(data))
+            return _read_all(client, _methods(data)[:requests])
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the edge's event loop."""
@@ -89,13 +92,17 @@ def running_edge(
 
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(asyncio.run, run())
-        running.add_done_callback(lambda ended: up.done() or up.set_exception(ended.exception()))
+        running.add_done_callback(lambda ended: None if up.done() else _fail(up, ended.exception()))
         edge, done = up.result(20)
         try:
             yield edge
         finally:
             edge.soon(done.set)
             running.result(20)
+
+
+def _fail(future: Future[Any], failure: BaseException | None) -> None:
+    future.set_exception(failure or RuntimeError("the edge ended before it served"))
 
 
 _REQUEST = re.compile(rb"(?:^|\r?\n)([A-Z]+) [^\r\n]* HTTP/1\.[01]\r?\n")

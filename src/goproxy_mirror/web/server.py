@@ -39,14 +39,14 @@ MakeApp = Callable[[], App]
 _SPARE_FILES = 512
 """Open files that a worker needs for its other work, beside one for every connection."""
 _HEADER_BUFFER = 64 * 1024
-_QUIET: dict[str, Any] = {
+_OWN_LOG: dict[str, Any] = {
     "version": 1,
-    "disable_existing_loggers": False,
+    "incremental": True,
     "formatters": {},
     "handlers": {},
-    "loggers": {"_granian": {"handlers": [], "propagate": True}},
+    "loggers": {"_granian": {"propagate": True}},
 }
-"""The server's own log goes where the rest of ours goes."""
+"""The server's own log goes where the rest of ours goes; incremental, or else it would close everybody's handlers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,8 @@ def _settings(options: ServerOptions) -> dict[str, Any]:
         "ssl_cert": files.certificate if files else None,
         "ssl_key": files.key if files else None,
         "ssl_protocol_min": SSLProtocols.tls12,
-        "log_level": LogLevels.warning,
-        "log_dictconfig": _QUIET,
+        "log_level": LogLevels.error,
+        "log_dictconfig": _OWN_LOG,
     }
 
 
