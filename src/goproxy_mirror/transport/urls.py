@@ -26,7 +26,7 @@ def shown(url: str) -> str:
     scheme, authority, path = match.groups()
     host = authority.rpartition("@")[2]
     # `https://user:pass/word@host`: what looks like the host and its port is a part of the credentials.
-    return scheme + host + path if _HOST.fullmatch(host) else scheme + "…"
+    return scheme + host + path if _HOST.fullmatch(host) else scheme + "***"
 
 
 class UrlError(ValueError):

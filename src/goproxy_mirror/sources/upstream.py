@@ -1,0 +1,199 @@
+"""An upstream module proxy: a client of the GOPROXY protocol (https://go.dev/ref/mod#goproxy-protocol)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import quote
+
+from goproxy_mirror.errors import (
+    Blocked,
+    Loop,
+    MirrorError,
+    NotFound,
+    OutageDisguised,
+    SettingError,
+    SourceUnavailable,
+)
+from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.version import ModuleVersion, Query, Version
+from goproxy_mirror.observe import hops
+from goproxy_mirror.ports import Found, Home, Info
+from goproxy_mirror.sources.reading import (
+    MOST_INFO,
+    MOST_LIST,
+    MOST_MOD,
+    MOST_ZIP,
+    Listed,
+    Unreadable,
+    check_mod,
+    check_zip,
+    newest,
+    read_info,
+    read_list,
+    tagged,
+)
+from goproxy_mirror.transport import Target, Transport, UrlError, shown
+
+_DISGUISES = ("bad upstream", "fetch timed out", "temporarily unavailable")
+
+# Athens says this with every list and @latest, whatever the status, so it tells nothing.
+_ATHENS = "no-cache, no-store, must-revalidate"
+
+_MOST_TEXT = 200
+
+
+class UpstreamSource:
+    """`ports.Source` over HTTP. 404 and 410 are the upstream's word that there is no such thing, unless they
+    are disguised outages; every other status is an outage.
+    """
+
+    def __init__(self, url: str, transport: Transport, *, instance: str = "", led: bool = False) -> None:
+        """`url` may have a path, and credentials, which go to that host alone. `instance` is our name in
+        `Via`.
+
+        `led`: a module's page named the URL, so it may lead to public addresses only. Raises `SettingError` for
+        what is no such URL, `Blocked` where it is a page's.
+        """
+        self._base = url.rstrip("/")
+        self._transport = transport
+        self._instance = instance
+        self._led = led
+        self.home = Home("upstream", shown(self._base))
+        try:
+            self.host = Target.parse(url).authority
+            """Whom it asks, as `Unreachable.host` names it."""
+        except UrlError as error:
+            kind = Blocked if led else SettingError
+            raise kind(f"{self.home.name} cannot be an upstream: {error}") from None
+
+    async def versions(self, path: ModulePath) -> Found[tuple[Version, ...]]:
+        return Found(tagged(await self._list(path)), self.home)
+
+    async def latest(self, path: ModulePath) -> Found[Info]:
+        asked = f"{path}@latest"
+        try:
+            body = await self._get(f"{path.escaped}/@latest", asked, MOST_INFO)
+        except NotFound as absence:
+            # Trees of files have no @latest; the go command falls back on the list then, and so do we.
+            version = newest(await self._list_or_nothing(path))
+            if version is None:
+                raise absence from None
+            return await self.info(ModuleVersion(path, version))
+        return Found(self._read(asked, path, body), self.home)
+
+    async def resolve(self, path: ModulePath, query: Query) -> Found[Info]:
+        asked = f"{path}@{query}"
+        body = await self._get(f"{path.escaped}/@v/{query.escaped}.info", asked, MOST_INFO)
+        return Found(self._read(asked, path, body), self.home)
+
+    async def info(self, mv: ModuleVersion) -> Found[Info]:
+        body = await self._get(_file(mv, ".info"), f"{mv}", MOST_INFO)
+        return Found(self._read(f"{mv}", mv.path, body, mv.version), self.home)
+
+    async def go_mod(self, mv: ModuleVersion) -> Found[bytes]:
+        body = await self._get(_file(mv, ".mod"), f"{mv}.mod", MOST_MOD)
+        try:
+            check_mod(body)
+        except Unreadable as error:
+            raise self._unreadable(f"{mv}.mod", error) from None
+        return Found(body, self.home)
+
+    async def zip(self, mv: ModuleVersion, into: Path) -> Found[None]:
+        asked = f"{mv}.zip"
+        try:
+            saved = await self._transport.save(
+                self._url(_file(mv, ".zip")), into, limit=MOST_ZIP, led=self._led, headers=self._headers()
+            )
+            if saved.status != HTTPStatus.OK:
+                raise self._refusal(asked, saved.status, saved.headers, saved.body)
+            await asyncio.to_thread(check_zip, into, mv)
+        except Unreadable as error:
+            raise self._unreadable(asked, error) from None
+        except MirrorError as error:
+            error.source = self.home.name
+            raise
+        return Found(None, self.home)
+
+    async def _list(self, path: ModulePath) -> list[Listed]:
+        body = await self._get(f"{path.escaped}/@v/list", f"{path}@v/list", MOST_LIST)
+        if body.lstrip()[:1] == b"<":
+            raise self._unreadable(f"{path}@v/list", Unreadable("answered with a page instead of a list"))
+        return await asyncio.to_thread(read_list, path, body)
+
+    async def _list_or_nothing(self, path: ModulePath) -> list[Listed]:
+        try:
+            return await self._list(path)
+        except NotFound:
+            return []
+
+    async def _get(self, path: str, asked: str, limit: int) -> bytes:
+        try:
+            reply = await self._transport.get(
+                self._url(path), limit=limit, led=self._led, headers=self._headers()
+            )
+        except MirrorError as error:
+            error.source = self.home.name
+            raise
+        if reply.status != HTTPStatus.OK:
+            raise self._refusal(asked, reply.status, reply.headers, reply.body)
+        return reply.body
+
+    def _url(self, path: str) -> str:
+        # As the go command escapes it, `!` included, so that every cache in between sees one URL for one
+        # file.
+        return f"{self._base}/{quote(path, safe='/$&+=:@~')}"
+
+    def _headers(self) -> Mapping[str, str]:
+        """The hop header, by which a request that comes back to us is known (RFC 9110 §7.6.3)."""
+        return {"via": ", ".join((*hops.get(), f"1.1 {self._instance}"))} if self._instance else {}
+
+    def _read(self, asked: str, path: ModulePath, body: bytes, version: Version | None = None) -> Info:
+        try:
+            return read_info(path, body, version)
+        except Unreadable as error:
+            raise self._unreadable(asked, error) from None
+
+    def _unreadable(self, asked: str, error: Unreadable) -> SourceUnavailable:
+        return SourceUnavailable(f"{asked}: {self.home.name} {error.message}", source=self.home.name)
+
+    def _refusal(self, asked: str, status: int, headers: Mapping[str, str], body: bytes) -> MirrorError:
+        """What a status other than 200 means."""
+        text = said(body) if not headers.get("content-type", "").startswith("text/html") else ""
+        message = f"{asked}: {self.home.name} answered {_status(status)}" + (f": {text}" if text else "")
+        if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+            kind = OutageDisguised if _is_disguised(headers, text) else NotFound
+            return kind(message, source=self.home.name)
+        if status == HTTPStatus.LOOP_DETECTED:
+            return Loop(message, source=self.home.name)
+        return SourceUnavailable(message, source=self.home.name)
+
+
+def _file(mv: ModuleVersion, ending: str) -> str:
+    return f"{mv.path.escaped}/@v/{mv.version.escaped}{ending}"
+
+
+def _status(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _is_disguised(headers: Mapping[str, str], text: str) -> bool:
+    """Whether a 404 stands for an outage of the upstream itself, which goproxy/goproxy says so."""
+    control = headers.get("cache-control", "").lower()
+    if "no-store" in control and control != _ATHENS:
+        return True
+    return any(disguise in text.lower() for disguise in _DISGUISES)
+
+
+def said(body: bytes) -> str:
+    """The first line of an error's text, without what could not be printed, and not too long."""
+    lines = body[: 4 * _MOST_TEXT].decode("utf-8", "replace").strip().splitlines()
+    line = (
+        " ".join("".join(char if char.isprintable() else " " for char in lines[0]).split()) if lines else ""
+    )
+    return line if len(line) <= _MOST_TEXT else line[: _MOST_TEXT - 1] + "…"
