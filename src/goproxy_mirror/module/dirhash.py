@@ -11,6 +11,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
+
+from goproxy_mirror.module.zipreader import ZipReader
 
 
 def hash1(digests: Iterable[tuple[str, bytes]]) -> str:
@@ -29,3 +32,18 @@ def hash1(digests: Iterable[tuple[str, bytes]]) -> str:
 def go_mod_hash(data: bytes) -> str:
     """The hash that stands behind `/go.mod` in go.sum."""
     return hash1([("go.mod", hashlib.sha256(data).digest())])
+
+
+def hash_zip(path: Path) -> str:
+    """The hash of a zip's files, as go.sum has it for a module; reads piece by piece.
+
+    Raises InvalidZip where programs could disagree on what the zip holds. Not for the event loop.
+    """
+    with ZipReader(path) as reader:
+        digests = []
+        for member in reader.members:
+            digest = hashlib.sha256()
+            for piece in reader.read(member):
+                digest.update(piece)
+            digests.append((member.name, digest.digest()))
+    return hash1(digests)

@@ -20,9 +20,8 @@ from zlib_ng import zlib_ng
 
 from goproxy_mirror.errors import Unbuildable
 from goproxy_mirror.module.dirhash import hash1
-from goproxy_mirror.module.letters import fold
+from goproxy_mirror.module.filenames import TreeNames, parent, unclean
 from goproxy_mirror.module.modfile import GoMod
-from goproxy_mirror.module.path import Kind, path_problem
 from goproxy_mirror.module.version import ModuleVersion
 
 MAX_ZIP = 500 << 20
@@ -34,7 +33,9 @@ MAX_GO_MOD = 16 << 20
 MAX_LICENSE = 16 << 20
 """Bytes that the LICENSE file in a module's root may have."""
 
-_TOO_LARGE = f"module source tree too large (max size is {MAX_ZIP} bytes)"
+TOO_LARGE = f"module source tree too large (max size is {MAX_ZIP} bytes)"
+"""The go command's words where a module's files are more than `MAX_ZIP` bytes."""
+
 _TYPE, _REGULAR, _SYMLINK, _GITLINK = 0o170000, 0o100000, 0o120000, 0o160000
 
 
@@ -74,89 +75,71 @@ class Checked(Generic[E]):
         """Why no module can be made of the tree, one line per reason (the first five), or None if one can."""
         if self.size_problem or not self.invalid:
             return self.size_problem
-        lines = [f"{_text(entry.path)!a}: {reason}" for entry, reason in self.invalid[:5]]
+        lines = [
+            f"{entry.path.decode(errors='backslashreplace')}: {reason}" for entry, reason in self.invalid[:5]
+        ]
         if len(self.invalid) > len(lines):
             lines.append(f"and {len(self.invalid) - len(lines)} more files")
         return "\n".join(lines)
 
 
 def check_files(entries: Iterable[E], go_mod: GoMod | None = None) -> Checked[E]:
-    """Sort the files of a tree into those that belong into the module's zip, those left out, and those that
-    forbid one.
+    """Sort a tree's files: those that belong into the module's zip, those left out, and those that forbid
+    one.
 
     `go_mod` is what `parse_lax` makes of the tree's own go.mod file, or None where it is missing or cannot be
     read: go 1.24 changed which vendored files are left out.
     """
-    files = [(_text(entry.path), entry) for entry in entries]
-    check = _Check(new_vendoring=go_mod is not None and go_mod.language_at_least(1, 24))
-    check.modules.update(
-        _parent(name) for name, entry in files if _is_go_mod(name) and entry.mode & _TYPE == _REGULAR
+    files = [(entry.path.decode(errors="surrogateescape"), entry) for entry in entries]
+    omission = _Omission(
+        modules={parent(name) for name, entry in files if _is_go_mod(name) and _is_regular(entry)},
+        new_vendoring=go_mod is not None and go_mod.language_at_least(1, 24),
     )
+    names = TreeNames()
     valid: list[E] = []
-    omitted: list[tuple[E, str]] = []
+    omitted: dict[str, tuple[E, str]] = {}
     invalid: list[tuple[E, str]] = []
     room = MAX_ZIP
-    size_problem = None
     for name, entry in files:
-        reason = check.omission(name, entry.mode)
-        if reason:
-            omitted.append((entry, reason))
-            continue
-        reason = check.name_problem(name)
-        if reason:
-            invalid.append((entry, reason))
-            continue
-        if entry.mode & _TYPE != _REGULAR:
-            omitted.append(
-                (entry, "file is a symbolic link" if entry.mode & _TYPE == _SYMLINK else "not a regular file")
-            )
-            continue
-        size = entry.size or 0
-        if size <= room:
-            room -= size
-        elif size_problem is None:
-            size_problem = _TOO_LARGE
-        reason = _size_problem(name, size)
-        if reason:
-            invalid.append((entry, reason))
-        else:
-            valid.append(entry)
-    return Checked(tuple(valid), tuple(omitted), tuple(invalid), size_problem)
+        reason = omission.reason(name, entry.mode)
+        if reason is None:
+            problem = names.problem(name)
+            if problem is None and _is_regular(entry):
+                room -= entry.size or 0
+                problem = size_problem(name, entry.size or 0)
+            if problem is None and _is_regular(entry):
+                valid.append(entry)
+                continue
+            if problem is not None and name not in omitted:
+                invalid.append((entry, problem))
+                continue
+            reason = "file is a symbolic link" if entry.mode & _TYPE == _SYMLINK else "not a regular file"
+        omitted.setdefault(name, (entry, reason))
+    return Checked(tuple(valid), tuple(omitted.values()), tuple(invalid), TOO_LARGE if room < 0 else None)
 
 
-class _Check:
-    """What is known of a tree while its files are gone through in order."""
+class _Omission:
+    """Why files are left out whatever they are named; `modules` are the folders with a go.mod file of their
+    own.
+    """
 
-    def __init__(self, *, new_vendoring: bool) -> None:
-        self.new_vendoring = new_vendoring
-        self.modules: set[str] = set()
-        """The folders that have a go.mod file of their own."""
-        self._nested: dict[str, bool] = {"": False}
-        self._names: dict[str, tuple[str, bool]] = {}
-        self._folders: dict[str, str | None] = {"": None}
+    def __init__(self, *, modules: set[str], new_vendoring: bool) -> None:
+        self._modules = modules
+        self._new_vendoring = new_vendoring
+        self._nested = {"": False}
 
-    def omission(self, name: str, mode: int) -> str | None:
-        """Why a file is left out whatever it is named, or None."""
+    def reason(self, name: str, mode: int) -> str | None:
         if mode & _TYPE == _GITLINK:
             return "submodules are not part of a module"
-        if _unclean(name):
+        if unclean(name):
             return None
         if self._vendored(name):
             return "file is in vendor directory"
-        if self._in_nested_module(_parent(name)):
+        if self._in_nested_module(parent(name)):
             return "file is in another module"
         if name == ".hg_archival.txt":
             return "file is inserted by 'hg archive' and is always omitted"
         return None
-
-    def name_problem(self, name: str) -> str | None:
-        """Why no module can have a file of that name besides those before it, or None."""
-        reason = _unclean(name) or path_problem(name, Kind.FILE)
-        if reason:
-            return reason
-        if name != "go.mod" and name.lower() == "go.mod":
-            return "go.mod files must have lowercase names"
-        return self._collision(name, is_folder=False) or self._folder_collision(_parent(name))
 
     def _vendored(self, name: str) -> bool:
         """Whether a file is in a package whose import path has the element `vendor` before its last one.
@@ -164,7 +147,7 @@ class _Check:
         Until go 1.24 everything two folders below one named vendor, and by an error everything below a nested
         vendor folder, counted; the hashes of old versions rest on that.
         """
-        if self.new_vendoring and name == "vendor/modules.txt":
+        if self._new_vendoring and name == "vendor/modules.txt":
             return True
         if name.startswith("vendor/"):
             start = len("vendor/")
@@ -172,63 +155,29 @@ class _Check:
             found = name.find("/vendor/")
             if found < 0:
                 return False
-            start = len("/vendor/") + (found if self.new_vendoring else 0)
+            start = len("/vendor/") + (found if self._new_vendoring else 0)
         return "/" in name[start:]
 
     def _in_nested_module(self, folder: str) -> bool:
         climbed = []
-        while folder not in self._nested and folder not in self.modules:
+        while folder not in self._nested and folder not in self._modules:
             climbed.append(folder)
-            folder = _parent(folder)
+            folder = parent(folder)
         nested = self._nested.get(folder, True)
         self._nested.update((below, nested) for below in climbed)
         return nested
-
-    def _folder_collision(self, folder: str) -> str | None:
-        """The first collision of a folder or one above it. Every folder needs to be looked at once only."""
-        climbed = []
-        reason = None
-        while reason is None and folder not in self._folders:
-            climbed.append(folder)
-            reason = self._collision(folder, is_folder=True)
-            folder = _parent(folder)
-        reason = reason or self._folders[folder]
-        self._folders.update((below, reason) for below in climbed)
-        return reason
-
-    def _collision(self, name: str, *, is_folder: bool) -> str | None:
-        this = (name, is_folder)
-        other, other_is_folder = earlier = self._names.setdefault(fold(name), this)
-        if earlier is this:
-            return None
-        if other != name:
-            return f"case-insensitive file name collision: {other!a} and {name!a}"
-        if other_is_folder != is_folder:
-            return f"entry {name!a} is both a file and a directory"
-        return None if is_folder else f"multiple entries for file {name!a}"
-
-
-def _text(path: bytes) -> str:
-    return path.decode(errors="surrogateescape")
-
-
-def _parent(name: str) -> str:
-    return name.rpartition("/")[0]
 
 
 def _is_go_mod(name: str) -> bool:
     return name[-6:].lower() == "go.mod" and name[-7:-6] in {"", "/"}
 
 
-def _unclean(name: str) -> str | None:
-    elements = name.split("/")
-    if "" in elements[1:] or "." in elements or ".." in elements[1:]:
-        return "file path is not clean"
-    return "file path is not relative" if name.startswith("/") else None
+def _is_regular(entry: Entry) -> bool:
+    return entry.mode & _TYPE == _REGULAR
 
 
-def _size_problem(name: str, size: int) -> str | None:
-    """Why a file is too large, or None; only two of them have limits of their own."""
+def size_problem(name: str, size: int) -> str | None:
+    """Why a file is too large, or None; only go.mod and LICENSE in the root have limits of their own."""
     limit = {"go.mod": MAX_GO_MOD, "LICENSE": MAX_LICENSE}.get(name)
     if limit is not None and size > limit:
         return f"{name} file too large (max size is {limit} bytes)"
@@ -327,7 +276,7 @@ class ZipWriter:
         entry = self._packing()
         entry.size += len(chunk)
         self._room -= len(chunk)
-        problem = _TOO_LARGE if self._room < 0 else _size_problem(entry.name, entry.size)
+        problem = TOO_LARGE if self._room < 0 else size_problem(entry.name, entry.size)
         if problem:
             raise Unbuildable(problem)
         entry.crc = zlib_ng.crc32(chunk, entry.crc)
