@@ -50,7 +50,8 @@ class Journal:
         if self._stored:
             found.append(f"{_files(self._stored)} {'was' if self._stored == 1 else 'were'} here already")
         if self._stale:
-            found.append(f"answered {self._stale} list or query from memory, since every source was down")
+            questions = "1 question" if self._stale == 1 else f"{self._stale} questions"
+            found.append(f"{questions} answered as before, since every source was down")
         failures = [f"failed: {request}: {reason}" for request, reason in self._failures.items()]
         if len(failures) > _SHOWN_FAILURES:
             failures[_SHOWN_FAILURES:] = [f"failed: {len(failures) - _SHOWN_FAILURES} more"]

@@ -1,0 +1,131 @@
+"""The program as a whole: what is wrong gives one line and a status."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from goproxy_mirror import __version__
+from goproxy_mirror.cli.goproxyio import REPLACEMENTS
+from goproxy_mirror.cli.main import main, status_of
+
+COMMANDS = (["serve"], ["run"], ["fetch"], ["config", "show"], ["config", "check"], ["env"], ["version"])
+
+
+@pytest.fixture(autouse=True)
+def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings of whoever runs the tests, and nothing of theirs to write to."""
+    for name in list(os.environ):
+        if name.startswith(("GOPROXY", "GOPRIVATE", "GONO", "GOMODCACHE", "XDG_")) or name.lower().endswith(
+            "_proxy"
+        ):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GOENV", "off")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int = 2) -> str:
+    """The one line on stderr with which the program ends."""
+    assert status_of(arguments) == status
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("goproxy-mirror: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_unknown_flag(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A flag that does not exist gives one line, which names the help to look at."""
+    line = refusal([*command, "--nonsense"], capsys)
+    assert "--nonsense" in line
+    assert f"(see goproxy-mirror {' '.join(command)} --help)" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["serve", "--listen", "8081"], 'listen = "8081" (from --listen): allowed is host:port'),
+        (["serve", "--lisen", ":1"], "--listen"),
+        (["serve", "extra"], "extra"),
+        (["serve", "--workers"], "--workers"),
+        (["serve", "--config", "/missing.toml"], "No such file"),
+        (["run"], "COMMAND"),
+        (["run", "--upstream", "drect", "true"], "upstream"),
+        (["fetch"], "--go-mod"),
+        (["fetch", "golang.org/x/text@"], "after the @"),
+        (["fetch", "not a module"], "allowed is MODULE or MODULE@VERSION"),
+        (["fetch", "--go-mod", "/missing"], "No such file"),
+        (["fetch", "--go-sum", "/missing"], "No such file"),
+        (["config"], "Missing command"),
+        (["config", "shw"], "show"),
+        (["config", "show", "--order", "x"], "origin,mirrors"),
+        (["config", "check", "--listen", ":80", "--private", "corp.example"], "--private-to-all"),
+        (["env", "--shell", "zsh"], "fish"),
+        (["env", "--socket", "/run/x.sock"], "Unix socket"),
+        (["version", "x"], "x"),
+        (["srve"], "serve"),
+        (["--nonsense"], "--nonsense"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_argument(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is wrong, one readable line says what, and the status is 2."""
+    assert expected in refusal(arguments, capsys)
+
+
+@pytest.mark.parametrize("flag", REPLACEMENTS)
+@pytest.mark.parametrize("form", ["-{}", "-{}=x"])
+def test_flags_of_goproxyio(flag: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A flag of goproxyio's is answered with what takes its place."""
+    for arguments in ([form.format(flag), "x"], ["serve", form.format(flag), "x"]):
+        line = refusal(arguments, capsys)
+        assert "goproxyio" in line
+        assert "serve --" in line
+
+
+def test_flags_of_other_programs(tmp_path: Path) -> None:
+    """What follows `run` is another program's business."""
+    mark = tmp_path / "mark"
+    assert status_of(["run", "--", "/missing/program", "-listen", str(mark)]) == 127
+
+
+def test_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without arguments the help is shown."""
+    assert status_of([]) == 0
+    assert "serve" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_version(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The version is said in either way."""
+    assert status_of(arguments) == 0
+    assert capsys.readouterr().out == f"goproxy-mirror {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS[:-1], ids=" ".join)
+def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command's help has an example."""
+    assert status_of([*command, "--help"]) == 0
+    assert f"goproxy-mirror {' '.join(command)}" in capsys.readouterr().out.split("xample")[1]
+
+
+def test_exit_status_of_the_process() -> None:
+    """The status becomes the process's."""
+    with pytest.raises(SystemExit) as end:
+        main(["--nonsense"])
+    assert end.value.code == 2
+
+
+def test_help_imports_no_server() -> None:
+    """The help is quick: it loads neither the HTTP server nor its client."""
+    code = (
+        "import sys; from goproxy_mirror.cli.main import status_of; status_of(['serve', '--help']); "
+        "sys.exit(any(name.partition('.')[0] in {'granian', 'pyreqwest'} for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
