@@ -24,8 +24,9 @@ MINIMUM = (2, 37)
 _READ_SECONDS = 600.0
 _VERSION = re.compile(rb"git version (\d+)\.(\d+)(?:\.(\d+))?")
 
-# What only ever holds on our side: nothing runs (hooks, monitors, filters, credential helpers, maintenance),
-# nothing is asked of a person, and each fetch leaves one pack. Nothing that changes what an archive holds.
+# Nothing runs (hooks, monitors, filters, credential helpers, maintenance), nothing is asked of a person, and
+# each fetch leaves one pack. Nothing that changes what an archive holds. The last two sections are for the side
+# of git that serves a repository on a local path, where the wire costs nothing and compression does.
 _CONFIGURATION = f"""\
 [core]
 	hooksPath = {os.devnull}
@@ -64,6 +65,9 @@ _CONFIGURATION = f"""\
 	defaultBranch = main
 [safe]
 	directory = *
+[pack]
+	window = 0
+	compression = 0
 [uploadpack]
 	allowFilter = true
 	allowAnySHA1InWant = true
@@ -97,8 +101,15 @@ class Remote:
     follow: bool = False
 
     def configuration(self) -> list[tuple[str, str]]:
-        """The configuration of one command that speaks with this remote."""
-        pairs = [("remote.origin.url", self.url)]
+        """The configuration of one command that speaks with this remote.
+
+        A remote that promised what it left out is what makes git accept a pack with gaps.
+        """
+        pairs = [
+            ("remote.origin.url", self.url),
+            ("remote.origin.promisor", "true"),
+            ("remote.origin.partialCloneFilter", "blob:none"),
+        ]
         if self.pinned is not None:
             pairs.append(("http.curloptResolve", self.pinned))
         if self.follow:

@@ -18,7 +18,7 @@ _UNREACHABLE = re.compile(
 )
 _ABSENT = re.compile(
     r"(?i)requested URL returned error: (?:404|410)|repository '[^']*' not found|repository not found|"
-    r"does not appear to be a git repository|^fatal: '[^']*' does not exist|not a git repository: '"
+    r"does not appear to be a git repository|^fatal: '[^']*' does not exist"
 )
 _PRIVATE = re.compile(
     r"(?i)requested URL returned error: 401|authentication failed|could not read (?:username|password)|"
@@ -27,11 +27,16 @@ _PRIVATE = re.compile(
 _REDIRECT = re.compile(r"requested URL returned error: 30\d|unable to update url base from redirection")
 _STATUS = re.compile(r"requested URL returned error: (\d{3})")
 _REFUSED = re.compile(r"transport '([a-z+]+)' not allowed")
+_GONE = re.compile(r"couldn't find remote ref|no such remote ref")
 _DAMAGED = re.compile(
     r"(?i)is corrupt|bad object|unable to read|loose object|not a git repository: |packfile .* cannot be|"
     r"invalid shallow line|shallow file has changed|index file .* is too small|not a valid object|"
-    r"did not send all necessary objects|unable to parse|bad (?:tree|config|pack)|unable to create '[^']*\.lock'"
+    r"did not send all necessary objects|unable to parse|bad (?:tree|config|pack)|mismatched algorithms|"
+    r"unable to create '[^']*\.lock'"
 )
+
+# What the other side said comes with this before it, and says nothing about our copy.
+_THEIRS = re.compile(r"^remote: .*$", re.MULTILINE)
 
 _REASONS = (
     (re.compile(r"(?i)could not resolve (?:host|proxy)"), "its host has no address"),
@@ -70,6 +75,11 @@ def is_redirect(stderr: bytes) -> bool:
     return _REDIRECT.search(stderr.decode("utf-8", "replace")) is not None
 
 
+def is_gone(stderr: bytes) -> bool:
+    """Whether the remote no longer has what was asked for by name."""
+    return _GONE.search(stderr.decode("utf-8", "replace")) is not None
+
+
 def is_damage(stderr: bytes) -> bool:
     """Whether our own copy may be damaged, so that a fresh one is worth a try."""
-    return _DAMAGED.search(stderr.decode("utf-8", "replace")) is not None
+    return _DAMAGED.search(_THEIRS.sub("", stderr.decode("utf-8", "replace"))) is not None

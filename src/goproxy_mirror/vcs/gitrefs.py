@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from goproxy_mirror.ports import Refs
@@ -22,37 +24,39 @@ _BAD_NAME = re.compile(rb"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """What a remote advertised at `fetched` (seconds since the epoch).
-
-    `peeled` has, for annotated tags only, the id of what they lead to.
-    """
+    """What a remote advertised at `fetched` (seconds since the epoch)."""
 
     refs: Refs
-    peeled: dict[str, str]
     fetched: float
 
     def id_of(self, ref: str) -> str | None:
-        """The id of what `HEAD`, `refs/heads/…` or `refs/tags/…` leads to, annotated tags peeled."""
+        """The id that `HEAD`, `refs/heads/…` or `refs/tags/…` leads to at last; None where it is not there."""
         if ref == "HEAD":
             return self.refs.head
         if ref.startswith("refs/heads/"):
             return self.refs.heads.get(ref.removeprefix("refs/heads/"))
-        tag = ref.removeprefix("refs/tags/")
-        return self.peeled.get(tag) or self.refs.tags.get(tag) if tag != ref else None
+        if ref.startswith("refs/tags/"):
+            tag = ref.removeprefix("refs/tags/")
+            return self.refs.peeled.get(tag) or self.refs.tags.get(tag)
+        return None
 
-    def names(self) -> Iterable[tuple[str, str]]:
-        """Each ref's full name and the id that it leads to: tags, then heads, then HEAD."""
-        for tag, oid in self.refs.tags.items():
-            yield f"refs/tags/{tag}", self.peeled.get(tag, oid)
+    def name_of(self, oid: str) -> str | None:
+        """A ref that leads to an id, or None."""
+        return next((name for name, found in self.names() if found == oid), None)
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Each ref's full name, and the id that it leads to at last: heads, HEAD, then tags."""
         for head, oid in self.refs.heads.items():
             yield f"refs/heads/{head}", oid
         if self.refs.head is not None:
             yield "HEAD", self.refs.head
+        for tag, oid in self.refs.tags.items():
+            yield f"refs/tags/{tag}", self.refs.peeled.get(tag, oid)
 
     @property
     def sha256(self) -> bool:
-        """Whether the repository names its objects by SHA-256."""
-        return any(len(oid) == 64 for _, oid in self.names())
+        """Whether the repository names its objects by SHA-256 (it does so for all, or for none)."""
+        return any(len(oid) == 64 for _, oid in islice(self.names(), 1))
 
 
 def is_wanted(line: bytes) -> bool:
@@ -83,16 +87,19 @@ def parse(lines: Iterable[bytes], fetched: float) -> Advertised:
         elif bare.startswith(_TAGS):
             kind = tags if bare == name else peeled
             kind[bare[len(_TAGS) :].decode("utf-8", "surrogateescape")] = value
-    return Advertised(Refs(head, heads, tags, peeled), peeled, fetched)
+    return Advertised(Refs(head, heads, tags, peeled), fetched)
 
 
-def save(path: Path, lines: Iterable[bytes], fetched: float) -> None:
-    """Keep an answer. Raises OSError."""
-    written = path.with_name(f"{path.name}.{os.getpid()}")
-    with written.open("wb") as file:
-        file.write(_FIRST_LINE + repr(fetched).encode("ascii") + b"\n")
-        file.writelines(line + b"\n" for line in lines)
-    written.replace(path)
+def keep(path: Path, lines: Sequence[bytes], fetched: float) -> Advertised:
+    """Read the lines, and keep them for the other processes; where they cannot be kept, they cannot."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = path.with_name(f"{path.name}.{os.getpid()}")
+        with written.open("wb") as file:
+            file.write(_FIRST_LINE + repr(fetched).encode("ascii") + b"\n")
+            file.writelines(line + b"\n" for line in lines)
+        written.replace(path)
+    return parse(lines, fetched)
 
 
 def load(path: Path, earliest: float, latest: float) -> Advertised | None:

@@ -54,6 +54,8 @@ class Endpoint:
         except UrlError as error:
             raise Blocked(f"the repository URL {self.url!r} cannot be used: {error}") from None
         self.host = self._target.authority
+        if transport is None and not trusted:
+            raise Blocked(f"the repository {self.url} is not asked: nothing here can vet its address")
         if self._target.scheme != "https" and not trusted:
             raise Blocked(f"the repository {self.url} is not asked: only https is, for what a page led to")
         if self._target.authorization is not None and not trusted:
@@ -64,15 +66,17 @@ class Endpoint:
     async def talk(self, attempt: Attempt) -> Completed:
         """Run a command that speaks with the remote, and once more at its new place if the server has moved.
 
-        Any exit status but 0 is raised: `NotFound`, `Unreachable`, `SourceTimeout`, `SourceUnavailable` or
-        `Blocked`, each with a text for people.
+        Any exit status is an answer; `failure` says what one means. Raises `Unreachable`, `SourceTimeout`,
+        `SourceUnavailable`, `Blocked`, `NotFound`.
         """
         done = await self._attempt(attempt)
         if done.returncode != 0 and giterrors.is_redirect(done.stderr) and await self._follow():
             done = await self._attempt(attempt)
-        if done.returncode != 0:
-            raise giterrors.failure(done.stderr, url=self.name, host=self.host)
         return done
+
+    def failure(self, done: Completed) -> MirrorError:
+        """What a command that failed says about the remote."""
+        return giterrors.failure(done.stderr, url=self.name, host=self.host)
 
     async def _attempt(self, attempt: Attempt) -> Completed:
         remote = await self._remote()

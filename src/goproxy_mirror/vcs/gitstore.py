@@ -1,40 +1,45 @@
 """The local copies of one repository: what is fetched, how, and into which of two bare repositories.
 
-`objects.git` holds single revisions with their files, each fetched at depth 1. `history.git` holds commits
-without files (where the server can leave them out), and only what ancestry was asked about. So nothing is ever
-deepened, and neither waits for the other's shape. Both are written under one lock and read without.
+`objects.git` holds single revisions, each fetched at depth 1: from a local path with all its files, from elsewhere
+with its folders and go.mod files only; other files follow when a module is to be made of them, all in one fetch.
+`history.git` holds commits without files, and only those that ancestry was asked about. So nothing is ever
+deepened, and neither waits for the other's shape. A server that cannot leave files out sends them all, and one
+that gives no single revisions gives everything, as to the go command.
+
+Both are written under one lock and read without. git is told of the remote as one that promised the files it left
+out while it fetches, and of no remote while it reads: so it never fetches one file by one, behind our back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from goproxy_mirror.errors import MirrorError, SourceUnavailable, Unreachable
+from goproxy_mirror.errors import SourceTimeout, SourceUnavailable, Unreachable
 from goproxy_mirror.process import Completed, Limits
+from goproxy_mirror.vcs import gitbare, giterrors, objects
 from goproxy_mirror.vcs.gitcmd import Git, Remote
 from goproxy_mirror.vcs.gitlock import FolderLock
 from goproxy_mirror.vcs.gitremote import Endpoint
 
 _FETCH = ("fetch", "--quiet", "--no-progress", "--no-write-fetch-head", "--no-auto-maintenance", "--force")
-_MOST_AT_ONCE = 256
+_LISTING = ("ls-tree", "-r", "-z", "--full-tree", "--end-of-options")
+_LISTING_LIMIT = 256 << 20
+_MOST_AT_ONCE = 64
+_MOST_GO_MODS = 2000
+_MARKS = 32
+_PACKS = 32
 
-# As the go command sets them for its archives: nothing is left out or substituted.
-_ATTRIBUTES = "\n* -export-subst -export-ignore\n"
+LARGEST_FILE = 500 << 20
+"""Bytes; no module may be larger. Larger files are not even fetched, where the server can leave them out."""
 
-_COMMITS_ONLY = """
-[core]
-	repositoryformatversion = 1
-[extensions]
-	partialClone = origin
-[remote "origin"]
-	promisor = true
-	partialCloneFilter = tree:0
-"""
+
+class Moved(SourceUnavailable):
+    """The remote no longer has what it advertised; its refs must be read again."""
 
 
 class LocalCopy:
@@ -47,6 +52,7 @@ class LocalCopy:
         self._endpoint = endpoint
         self._fetch_timeout = fetch_timeout
         self._limits = limits
+        self._whole = endpoint.local is not None
         self.folder = folder
         self.objects = folder / "objects.git"
         self.history = folder / "history.git"
@@ -55,45 +61,74 @@ class LocalCopy:
         self._held: set[str] = set()
 
     async def fetch_revision(self, oid: str, ref: str | None, *, sha256: bool) -> None:
-        """See to it that `objects.git` holds a commit with all its files.
+        """See to it that `objects.git` holds a commit and its folders.
 
-        `ref` is the name under which the remote advertises it, or None. Revisions that are asked for while
-        another fetch runs are fetched together.
+        `ref` is the name under which the remote advertises it, or None. Revisions that are asked for while another
+        fetch runs are fetched together. Raises `Moved`.
         """
-        if oid in self._held or await self._holds(oid):
-            self._held.add(oid)
+        if await self.holds(oid):
             return
         self._wanted[oid] = ref or oid
         try:
-            async with self._lock.hold() as descriptor:
-                if oid in self._held:
-                    return
-                await self._prepare(self.objects, sha256=sha256)
-                if not await self._holds(oid):
+            async with self._writing(self.objects, sha256=sha256) as descriptor:
+                if not await self.holds(oid):
                     await self._fetch_wanted(oid, descriptor)
-                self._held.add(oid)
         finally:
             self._wanted.pop(oid, None)
 
+    async def fetch_blobs(self, oids: Iterable[str], revision: str, *, sha256: bool) -> None:
+        """See to it that `objects.git` holds these files of a revision that it holds, by one fetch at most."""
+        missing = await self._missing(self.objects, oids)
+        if not missing:
+            return
+        async with self._writing(self.objects, sha256=sha256) as descriptor:
+            missing = await self._missing(self.objects, missing)
+            if missing:
+                await self._fetch_blobs(missing, revision, descriptor)
+
     async def fetch_history(self, wanted: Mapping[str, str], *, sha256: bool) -> None:
-        """See to it that `history.git` holds these commits (id to ref name, or to the id) and all before them."""
+        """See to it that `history.git` holds these commits (id to ref name, or to the id) and all before them.
+
+        Raises `Moved`.
+        """
         if not await self._missing(self.history, wanted):
             return
-        async with self._lock.hold() as descriptor:
-            await self._prepare(self.history, sha256=sha256, addition=_COMMITS_ONLY)
-            missing = await self._missing(self.history, wanted)
-            if missing:
-                names = [f"{wanted[oid]}:refs/at/{oid}" for oid in missing]
-                await self._fetch(self.history, ("--filter=tree:0",), names, descriptor)
+        async with self._writing(self.history, sha256=sha256) as descriptor:
+            # Most tags lie on branches: then they come with those, and need not be named one by one.
+            branches = {oid for oid, name in wanted.items() if not name.startswith("refs/tags/")}
+            for some in (branches, wanted):
+                missing = await self._missing(self.history, some)
+                if missing:
+                    names = [f"{wanted[oid]}:refs/at/{oid}" for oid in missing]
+                    await self._fetch(self.history, "tree:0", (), names, descriptor)
+            if await self._missing(self.history, wanted):
+                raise self._moved()
+
+    async def holds(self, oid: str) -> bool:
+        """Whether `objects.git` holds a revision."""
+        if not gitbare.is_made(self.objects):
+            self._held.clear()
+        elif oid in self._held:
+            return True
+        elif not await self._missing(self.objects, (oid,)):
+            self._held.add(oid)
+            return True
+        return False
+
+    def distrust(self) -> None:
+        """A copy could not be read: it is made anew before the next fetch."""
+        self._held.clear()
+        with contextlib.suppress(OSError):
+            (self.folder / "damaged").touch()
 
     async def _fetch_wanted(self, oid: str, descriptor: int) -> None:
         others = [other for other in self._wanted if other != oid and other not in self._held]
         together = [oid, *others[: _MOST_AT_ONCE - 1]]
         try:
             await self._fetch_revisions(together, descriptor)
-        except Unreachable:
+        except (Unreachable, SourceTimeout):
             raise
-        except MirrorError:
+        except SourceUnavailable:
             if len(together) == 1:
                 raise
             # One that is wrong must not fail the others.
@@ -102,28 +137,71 @@ class LocalCopy:
         self._held.update(together)
 
     async def _fetch_revisions(self, oids: Sequence[str], descriptor: int) -> None:
+        """Fetch revisions by their names, and where that is refused, everything that is advertised."""
         names = [f"{self._wanted[oid]}:refs/at/{oid}" for oid in oids]
-        options = ("--depth=1", "--update-shallow")
+        what = f"blob:limit={LARGEST_FILE}" if self._whole else "blob:none"
         try:
-            await self._fetch(self.objects, options, names, descriptor)
-            if not await self._missing(self.objects, oids):
-                return
-        except Unreachable:
+            await self._fetch(self.objects, what, ("--depth=1", "--update-shallow"), names, descriptor)
+        except (Unreachable, SourceTimeout, Moved):
             raise
         except SourceUnavailable:
-            # Some servers give no single revisions, and some none that they do not advertise.
-            pass
-        everything = ("refs/heads/*:refs/all/heads/*", "refs/tags/*:refs/all/tags/*")
-        await self._fetch(self.objects, ("--update-shallow",), everything, descriptor)
-        if (self.objects / "shallow").exists():
-            await self._fetch(self.objects, ("--unshallow",), (), descriptor)
+            await self._fetch_everything(descriptor)
         if await self._missing(self.objects, oids):
-            raise self._endpoint.refused("no longer has the revision that it advertised")
+            raise self._moved()
+        gitbare.trim_marks(self.objects, _MARKS)
+        if not self._whole:
+            await self._fetch_go_mods(oids, descriptor)
+
+    async def _fetch_everything(self, descriptor: int) -> None:
+        """What the go command does when a server gives no single revision: all heads and tags with all files."""
+        names = ("refs/heads/*:refs/all/heads/*", "refs/tags/*:refs/all/tags/*")
+        await self._fetch(self.objects, None, ("--update-shallow", "--prune"), names, descriptor)
+        if (self.objects / "shallow").exists():
+            await self._fetch(self.objects, None, ("--unshallow",), (), descriptor)
+
+    async def _fetch_go_mods(self, revisions: Sequence[str], descriptor: int) -> None:
+        """The files that every version is judged by. Failing here fails nothing: they will be asked for again."""
+        wanted: dict[str, str] = {}
+        for revision in revisions:
+            listing = await self._git.run(
+                self.objects, (*_LISTING, revision), output_limit=_LISTING_LIMIT, inherit=(descriptor,)
+            )
+            for entry in objects.parse_tree(listing.stdout):
+                if objects.is_named(entry, b"go.mod"):
+                    wanted[entry.id] = revision
+        missing = await self._missing(self.objects, wanted)
+        if 0 < len(missing) <= _MOST_GO_MODS:
+            with contextlib.suppress(SourceUnavailable):
+                await self._fetch_blobs(missing, revisions[0], descriptor)
+
+    async def _fetch_blobs(self, oids: Sequence[str], revision: str, descriptor: int) -> None:
+        # They are wanted one by one: what may be left out is none of them.
+        try:
+            await self._fetch(self.objects, "blob:none", (), oids, descriptor, negotiate=False)
+        except (Unreachable, SourceTimeout):
+            raise
+        except SourceUnavailable:
+            # Not every server gives files that it does not advertise. The revision it will give once more.
+            self._whole = True
+            what = f"blob:limit={LARGEST_FILE}"
+            options = ("--depth=1", "--update-shallow", "--refetch")
+            name = f"{self._wanted.get(revision, revision)}:refs/at/{revision}"
+            await self._fetch(self.objects, what, options, (name,), descriptor)
 
     async def _fetch(
-        self, repository: Path, options: Sequence[str], names: Sequence[str], descriptor: int
+        self,
+        repository: Path,
+        leaving_out: str | None,
+        options: Sequence[str],
+        names: Sequence[str],
+        lock: int,
+        *,
+        negotiate: bool = True,
     ) -> None:
-        arguments = [*_FETCH, *options, "--stdin", "--end-of-options", "origin"]
+        """One fetch. `leaving_out` is a filter of rev-list(1); to negotiate is to say what is here already."""
+        said = () if negotiate else ("-c", "fetch.negotiationAlgorithm=noop")
+        filtered = "--no-filter" if leaving_out is None else f"--filter={leaving_out}"
+        arguments = (*said, *_FETCH, *options, filtered, "--stdin", "--end-of-options", "origin")
         stdin = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
 
         async def attempt(remote: Remote) -> Completed:
@@ -134,47 +212,47 @@ class LocalCopy:
                 stdin=stdin,
                 timeout=self._fetch_timeout,
                 limits=self._limits,
-                inherit=(descriptor,),
+                inherit=(lock,),
             )
 
-        busy = self.folder / "busy"
-        busy.touch()
-        await self._endpoint.talk(attempt)
-        busy.unlink(missing_ok=True)
+        done = await self._endpoint.talk(attempt)
+        if done.returncode != 0:
+            if giterrors.is_gone(done.stderr):
+                raise self._moved()
+            if giterrors.is_damage(done.stderr):
+                self.distrust()
+            raise self._endpoint.failure(done)
+        await self._index_packs(repository)
 
-    async def _prepare(self, repository: Path, *, sha256: bool, addition: str = "") -> None:
-        """Make the repository if it is not there, and clear away what a killed fetch has left. Under the lock."""
-        if (self.folder / "busy").exists():
-            await asyncio.to_thread(_heal, (self.objects, self.history))
-            (self.folder / "busy").unlink(missing_ok=True)
-        if (repository / "HEAD").exists():
-            return
-        made = Path(tempfile.mkdtemp(prefix="making-", dir=self.folder))
-        try:
-            form = "sha256" if sha256 else "sha1"
-            init = (
-                "init",
-                "--quiet",
-                "--bare",
-                "--template=",
-                f"--object-format={form}",
-                "--end-of-options",
-                ".",
-            )
-            done = await self._git.run(made, init, timeout=60)
-            if done.returncode != 0:
-                raise SourceUnavailable("git could not make a repository in the state folder")
-            _finish(made, repository, addition)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+    async def _index_packs(self, repository: Path) -> None:
+        """One index over all packs, now and then: each fetch leaves one, and each would be looked through."""
+        packs = sum(name.endswith(".pack") for name in os.listdir(repository / "objects" / "pack"))  # noqa: PTH208
+        if packs % _PACKS == 0 and packs > 0:
+            await self._git.run(repository, ("multi-pack-index", "write"))
 
-    async def _holds(self, oid: str) -> bool:
-        return not await self._missing(self.objects, (oid,))
+    @asynccontextmanager
+    async def _writing(self, repository: Path, *, sha256: bool) -> AsyncIterator[int]:
+        """The lock, with a repository in good order; gives the lock's descriptor."""
+        async with self._lock.hold() as descriptor:
+            busy, damaged = self.folder / "busy", self.folder / "damaged"
+            if damaged.exists():
+                self._held.clear()
+                await asyncio.to_thread(gitbare.remove, self.objects)
+                await asyncio.to_thread(gitbare.remove, self.history)
+                damaged.unlink(missing_ok=True)
+            if busy.exists():
+                await asyncio.to_thread(gitbare.heal, self.folder, (self.objects, self.history))
+            busy.touch()
+            if not gitbare.is_made(repository):
+                await gitbare.make(self._git, repository, sha256=sha256)
+            yield descriptor
+            # Left alone where the block fails: what was killed may have left something behind.
+            busy.unlink(missing_ok=True)
 
     async def _missing(self, repository: Path, oids: Iterable[str]) -> list[str]:
         """Which of these objects a copy does not have."""
         oids = list(oids)
-        if not (repository / "HEAD").exists():
+        if not gitbare.is_made(repository):
             return oids
         stdin = "".join(f"{oid}\n" for oid in oids).encode("ascii")
         check = ("cat-file", "--batch-check", "--buffer")
@@ -184,23 +262,6 @@ class LocalCopy:
             return oids
         return [oid for oid, answer in zip(oids, answers, strict=True) if answer.endswith(b" missing")]
 
-
-def _finish(made: Path, repository: Path, addition: str) -> None:
-    """Add our settings to a new repository, and put it in its place."""
-    (made / "info").mkdir(exist_ok=True)
-    (made / "info" / "attributes").write_text(_ATTRIBUTES)
-    with (made / "config").open("a") as config:
-        config.write(addition)
-    made.replace(repository)
-
-
-def _heal(repositories: Iterable[Path]) -> None:
-    """Remove the lock files and the half-written packs of a fetch that was killed."""
-    for repository in repositories:
-        stale = [*repository.glob("*.lock"), *repository.glob("shallow_*")]
-        stale += (repository / "refs").rglob("*.lock")
-        stale += (repository / "objects" / "pack").glob("tmp_*")
-        stale += (repository / "objects" / "pack").glob("*.keep")
-        for path in stale:
-            with contextlib.suppress(OSError):
-                path.unlink()
+    def _moved(self) -> Moved:
+        message = f"the repository {self._endpoint.name} no longer has the revision that it advertised"
+        return Moved(message, source=self._endpoint.url)

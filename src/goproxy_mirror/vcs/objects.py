@@ -13,8 +13,6 @@ from goproxy_mirror.process import Running
 CHUNK = 256 << 10
 """Bytes of a file that are passed on at a time."""
 
-GITLINK = 0o160000
-
 _COMMITTER = re.compile(rb"^committer .*>[ \t]*(\d+)(?:[ \t]|$)", re.MULTILINE)
 _YEAR_10000 = 253_402_300_800
 
@@ -33,12 +31,23 @@ def parse_commit(oid: str, body: bytes) -> Commit:
 
 
 def parse_tree(listing: bytes) -> Iterator[TreeEntry]:
-    """Entries from the output of `git ls-tree -r -z -l`."""
+    """Entries from the output of `git ls-tree -z`; without `-l`, and where a file is not here, `size` is None."""
     for line in listing.split(b"\0"):
         if line:
             head, _, path = line.partition(b"\t")
-            mode, _, oid, size = head.split()
-            yield TreeEntry(path, int(mode, 8), oid.decode("ascii"), int(size) if size.isdigit() else None)
+            mode, _, oid, *size = head.split()
+            known = size and size[0].isdigit()
+            yield TreeEntry(path, int(mode, 8), oid.decode("ascii"), int(size[0]) if known else None)
+
+
+def is_blob(entry: TreeEntry) -> bool:
+    """Whether the entry has bytes of its own: a file or a symlink."""
+    return entry.mode & 0o170000 in {0o100000, 0o120000}
+
+
+def is_named(entry: TreeEntry, name: bytes) -> bool:
+    """Whether the entry is a file or a symlink of that name, in whatever folder."""
+    return is_blob(entry) and (entry.path == name or entry.path.endswith(b"/" + name))
 
 
 class Batch:
@@ -46,6 +55,8 @@ class Batch:
 
     def __init__(self, running: Running) -> None:
         self._out = running.stdout
+        self._buffer = b""
+        self._at = 0
         self._left = 0
 
     async def next(self) -> tuple[str, str, int] | None:
@@ -55,10 +66,11 @@ class Batch:
         """
         while self._left > 0:
             await self._take()
-        line = (await self._out.readline()).rstrip(b"\n")
+        line = await self._line()
         words = line.rsplit(b" ", 2)
         if len(words) == 3 and words[2].isdigit():
             oid, kind, size = words[0].decode("ascii"), words[1].decode("ascii"), int(words[2])
+            # A newline follows every body.
             self._left = size + 1
             return oid, kind, size
         if line.endswith((b" missing", b" ambiguous")):
@@ -67,17 +79,35 @@ class Batch:
 
     async def body(self) -> AsyncIterator[bytes]:
         """The object's body, in chunks."""
-        while self._left > 1:
+        while self._left > 0:
             chunk = await self._take()
+            if self._left == 0:
+                chunk = chunk[:-1]
             if chunk:
                 yield chunk
-        while self._left > 0:
-            await self._take()
 
     async def _take(self) -> bytes:
-        chunk = await self._out.read(min(self._left, CHUNK))
-        if not chunk:
-            raise SourceUnavailable("git ended before it had answered")
+        if self._at == len(self._buffer):
+            await self._fill()
+        chunk = self._buffer[self._at : self._at + self._left]
+        self._at += len(chunk)
         self._left -= len(chunk)
-        # The newline that follows every body is no part of it.
-        return chunk[:-1] if self._left == 0 else chunk
+        return chunk
+
+    async def _line(self) -> bytes:
+        end = self._buffer.find(b"\n", self._at)
+        while end < 0:
+            kept = self._buffer[self._at :]
+            await self._fill()
+            self._buffer = kept + self._buffer
+            end = self._buffer.find(b"\n")
+        line = self._buffer[self._at : end]
+        self._at = end + 1
+        return line
+
+    async def _fill(self) -> None:
+        """Read on; what was in the buffer is gone."""
+        self._buffer = await self._out.read(CHUNK)
+        self._at = 0
+        if not self._buffer:
+            raise SourceUnavailable("git ended before it had answered")

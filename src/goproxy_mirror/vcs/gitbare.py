@@ -1,0 +1,96 @@
+"""The bare repositories on disk: made, healed, thrown away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from goproxy_mirror.errors import SourceUnavailable, StorageError
+from goproxy_mirror.vcs.gitcmd import Git
+
+# As the go command sets them for its archives: nothing is left out or substituted.
+_ATTRIBUTES = "\n* -export-subst -export-ignore\n"
+
+_DOOMED = "removing-"
+_NEW = "making-"
+
+
+async def make(git: Git, repository: Path, *, sha256: bool) -> None:
+    """Make a bare repository; what is made is complete before it stands in its place.
+
+    Raises `StorageError`, and `SourceUnavailable` where git fails.
+    """
+    try:
+        made = Path(tempfile.mkdtemp(prefix=_NEW, dir=repository.parent))
+    except OSError as error:
+        raise StorageError("a repository could not be made in the state folder") from error
+    try:
+        form = f"--object-format={'sha256' if sha256 else 'sha1'}"
+        done = await git.run(
+            made, ("init", "--quiet", "--bare", "--template=", form, "--end-of-options", "."), timeout=60
+        )
+        if done.returncode != 0:
+            raise SourceUnavailable("git could not make a repository in the state folder")
+        _finish(made, repository)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def is_made(repository: Path) -> bool:
+    """Whether the repository is there."""
+    return (repository / "HEAD").exists()
+
+
+def heal(folder: Path, repositories: Iterable[Path]) -> None:
+    """Clear away what a killed fetch has left: lock files, half-written packs, half-made repositories."""
+    for repository in repositories:
+        packs = repository / "objects" / "pack"
+        stale = [*repository.glob("*.lock"), *repository.glob("shallow_*"), *packs.glob("tmp_*")]
+        stale += [*packs.glob("*.keep"), *(repository / "refs").rglob("*.lock")]
+        for path in stale:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    for path in (*folder.glob(f"{_NEW}*"), *folder.glob(f"{_DOOMED}*")):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Take a folder out of sight at once, then delete it. Who still reads from it may fail."""
+    doomed = Path(tempfile.mkdtemp(prefix=_DOOMED, dir=path.parent))
+    with contextlib.suppress(OSError):
+        path.replace(doomed / "it")
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes that a folder takes, as far as it can be read."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(root, name)).st_size  # noqa: PTH116, PTH118 - a million files
+    return total
+
+
+def trim_marks(repository: Path, keep: int) -> None:
+    """Forget all but the newest marks (`refs/at/…`) once there are twice as many.
+
+    A mark tells the server what is here already, and each is told at each fetch. Objects stay, since nothing is
+    ever collected as garbage.
+    """
+    marks = [entry for entry in os.scandir(repository / "refs" / "at") if entry.is_file()]
+    if len(marks) > 2 * keep:
+        marks.sort(key=lambda mark: mark.stat().st_mtime)
+        for mark in marks[:-keep]:
+            with contextlib.suppress(OSError):
+                os.unlink(mark.path)  # noqa: PTH108 - scandir gives no Path
+
+
+def _finish(made: Path, repository: Path) -> None:
+    (made / "info").mkdir(exist_ok=True)
+    (made / "info" / "attributes").write_text(_ATTRIBUTES)
+    made.replace(repository)

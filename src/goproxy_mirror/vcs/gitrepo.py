@@ -1,0 +1,405 @@
+"""One git repository: `ports.Repository` on the copies of `gitstore`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from goproxy_mirror.errors import NotFound, SourceUnavailable, StorageError, Unbuildable
+from goproxy_mirror.ports import Commit, Refs, TreeEntry
+from goproxy_mirror.process import Completed, Running
+from goproxy_mirror.vcs import archive, gitrefs, objects
+from goproxy_mirror.vcs.gitcmd import Git, Remote
+from goproxy_mirror.vcs.gitrefs import Advertised
+from goproxy_mirror.vcs.gitremote import Endpoint
+from goproxy_mirror.vcs.gitstore import LARGEST_FILE, LocalCopy, Moved
+from goproxy_mirror.vcs.shared import Shared
+
+USED_SECONDS = 900.0
+"""A copy that was used no longer ago than this is not removed."""
+
+_REFS_LIMIT = 64 << 20
+_TREE_LIMIT = 256 << 20
+_MARK_SECONDS = 60.0
+_KEPT = 1024
+_HEX = re.compile(r"[0-9a-f]{7,64}")
+_FULL = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+K = TypeVar("K")
+V = TypeVar("V")
+Contents = AsyncIterator[tuple[TreeEntry, AsyncIterator[bytes]]]
+
+
+class GitRepository:
+    """One repository. `refs_ttl` and `refs_timeout` in seconds."""
+
+    def __init__(
+        self, git: Git, endpoint: Endpoint, copy: LocalCopy, *, refs_ttl: float, refs_timeout: float
+    ) -> None:
+        self._git = git
+        self._endpoint = endpoint
+        self._copy = copy
+        self._refs_ttl = refs_ttl
+        self._refs_timeout = refs_timeout
+        self._advertised: Advertised | None = None
+        self._asking: Shared[Advertised] = Shared()
+        self._fetching: Shared[None] = Shared()
+        self._commits: dict[str, Commit] = {}
+        self._attributes: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._marked = 0.0
+
+    @property
+    def url(self) -> str:
+        """Without credentials."""
+        return self._endpoint.url
+
+    @property
+    def local(self) -> bool:
+        """On a path of this machine, so an authority."""
+        return self._endpoint.local is not None
+
+    async def refs(self) -> Refs:
+        """All advertised heads and tags, no older than the time to live."""
+        return (await self._advertisement()).refs
+
+    async def commit(self, ref_or_id: str) -> Commit:
+        """The commit that a full ref name, `HEAD` or an advertised id leads to."""
+        try:
+            return await self._commit(ref_or_id)
+        except Moved:
+            # Refs are believed for a while; meanwhile a branch may have moved, or a tag.
+            await self._forget_refs()
+            return await self._commit(ref_or_id)
+
+    async def find(self, prefix: str) -> Commit:
+        """The only commit whose id begins with `prefix` among those reachable from heads and tags.
+
+        As for the go command, a tip that is advertised goes before all others, and the id of an annotated tag
+        stands for its commit.
+        """
+        if not _HEX.fullmatch(prefix):
+            raise self._unknown(prefix)
+        advertised = await self._advertisement()
+        ends = {oid: name for name, oid in advertised.names()}
+        tips = [oid for oid in ends if oid.startswith(prefix)]
+        if len(tips) > 1:
+            raise self._unknown(prefix)
+        if tips:
+            return await self.commit(tips[0])
+        try:
+            await self._fetch_history(ends, advertised)
+        except Moved:
+            await self._forget_refs()
+            advertised = await self._advertisement()
+            ends = {oid: name for name, oid in advertised.names()}
+            await self._fetch_history(ends, advertised)
+        candidates = await self._read_history("rev-parse", f"--disambiguate={prefix}")
+        checked = await self._read_history("cat-file", "--batch-check", stdin=candidates)
+        found = [line.split() for line in checked.splitlines()]
+        ids = [words[0].decode("ascii") for words in found if words[1] in {b"commit", b"tag"}]
+        if len(ids) != 1:
+            raise self._unknown(prefix)
+        commit = await self._read_commit(ids[0], history=True)
+        asked = f"{commit.id}\n" + "".join(f"^{oid}\n" for oid in ends)
+        # What is left when all that heads and tags reach is taken away was reachable in former times only.
+        if await self._read_history("rev-list", "--max-count=1", "--stdin", stdin=asked.encode("ascii")):
+            raise self._unknown(prefix)
+        return commit
+
+    async def merged_tags(self, commit: Commit) -> Sequence[str]:
+        """Names of the tags that are ancestors of the commit, or the commit itself."""
+        advertised = await self._advertisement()
+        tags: dict[bytes, list[str]] = {}
+        for tag, oid in advertised.refs.tags.items():
+            tags.setdefault(advertised.refs.peeled.get(tag, oid).encode("ascii"), []).append(tag)
+        if not tags:
+            return []
+        await self._fetch_history_of(commit, advertised)
+        merged: list[str] = []
+        arguments = ("rev-list", "--end-of-options", commit.id, "--")
+        async with self._git.stream(self._copy.history, arguments) as running:
+            running.stdin.close()
+            left = b""
+            while chunk := await running.stdout.read(objects.CHUNK):
+                *ids, left = (left + chunk).split(b"\n")
+                for tagged in tags.keys() & set(ids):
+                    merged += tags[tagged]
+            if await running.wait() != 0:
+                raise self._unreadable()
+        return merged
+
+    async def is_ancestor(self, tag: str, commit: Commit) -> bool:
+        """Whether the commit of `refs/tags/<tag>` is an ancestor of the commit, or the commit itself."""
+        advertised = await self._advertisement()
+        oid = advertised.id_of(f"refs/tags/{tag}")
+        if oid is None or oid == commit.id:
+            return oid is not None
+        await self._fetch_history_of(commit, advertised)
+        # Fails for a tag whose commit did not come with the history: then it is no ancestor either.
+        arguments = ("merge-base", "--is-ancestor", "--end-of-options", oid, commit.id)
+        done = await self._git.run(self._copy.history, arguments)
+        return done.returncode == 0
+
+    async def blob(self, commit: Commit, path: str, limit: int) -> bytes | None:
+        """The raw blob at a path; a symlink yields its target text; None where no blob is."""
+        if not path or "\n" in path or "\0" in path or path.startswith(("./", "../")):
+            return None
+        await self._ensure(commit)
+        asked = f"{commit.id}:{path}\n".encode("utf-8", "surrogateescape")
+        found, body = await self._read_blob(asked, path, limit)
+        if found:
+            return body
+        # It is not there, or has not been fetched; only the tree says which.
+        listing = await self._git.run(
+            self._copy.objects,
+            ("ls-tree", "-z", "--full-tree", "--end-of-options", commit.id, path),
+            output_limit=_TREE_LIMIT,
+        )
+        entry = next(objects.parse_tree(listing.stdout), None)
+        if listing.returncode != 0:
+            raise self._unreadable()
+        if entry is None or not objects.is_blob(entry):
+            return None
+        await self._fetch_blobs([entry.id], commit)
+        found, body = await self._read_blob(f"{entry.id}\n".encode("ascii"), path, limit)
+        if not found:
+            raise Unbuildable(
+                f"{path} is larger than {LARGEST_FILE} bytes, or cannot be had", source=self.url
+            )
+        return body
+
+    async def tree(self, commit: Commit, subdir: str) -> Sequence[TreeEntry]:
+        """Every entry below a folder that is no folder itself, recursively, in git's order.
+
+        A file so large that it was not even fetched is said to have one byte more than the largest that is.
+        """
+        await self._ensure(commit)
+        listed = await self._list(commit, subdir)
+        unread = [entry.id for entry in listed if entry.size is None and objects.is_blob(entry)]
+        above = await self._attributes_above(commit, subdir)
+        if unread or above:
+            await self._fetch_blobs([*unread, *above], commit)
+        if unread:
+            listed = await self._list(commit, subdir)
+            listed = [
+                replace(entry, size=LARGEST_FILE + 1)
+                if entry.size is None and objects.is_blob(entry)
+                else entry
+                for entry in listed
+            ]
+        below = [entry.id for entry in listed if objects.is_named(entry, b".gitattributes")]
+        _keep(self._attributes, (commit.id, subdir), (*above, *below))
+        return listed
+
+    @asynccontextmanager
+    async def contents(
+        self, commit: Commit, subdir: str, entries: Sequence[TreeEntry]
+    ) -> AsyncIterator[Contents]:
+        """The chosen regular files of `tree`'s answer, in its order, as `git archive` converts them."""
+        if (commit.id, subdir) not in self._attributes:
+            await self.tree(commit, subdir)
+        attributes = self._attributes[commit.id, subdir]
+        if await archive.converts(self._git, self._copy.objects, attributes):
+            arguments = (*archive.ARCHIVE, commit.id, *([subdir] if subdir else []))
+            async with self._git.stream(self._copy.objects, arguments) as running:
+                running.stdin.close()
+                yield archive.archived(running, subdir, entries)
+        else:
+            async with self._git.stream(self._copy.objects, ("cat-file", "--batch", "--buffer")) as running:
+                running.feed("".join(f"{entry.id}\n" for entry in entries).encode("ascii"))
+                yield self._raw(running, entries)
+
+    async def _raw(self, running: Running, entries: Sequence[TreeEntry]) -> Contents:
+        batch = objects.Batch(running)
+        for entry in entries:
+            answer = await batch.next()
+            if answer is None and entry.size is not None and entry.size > LARGEST_FILE:
+                name = entry.path.decode("utf-8", "replace")
+                raise Unbuildable(f"{name} is larger than {LARGEST_FILE} bytes", source=self.url)
+            if answer is None or answer[0] != entry.id or answer[1] != "blob":
+                raise self._unreadable()
+            yield entry, batch.body()
+
+    async def _commit(self, ref_or_id: str) -> Commit:
+        advertised = await self._advertisement()
+        if _FULL.fullmatch(ref_or_id):
+            oid, name = ref_or_id, advertised.name_of(ref_or_id)
+        else:
+            oid, name = advertised.id_of(ref_or_id) or "", ref_or_id
+        if not oid or name is None:
+            raise self._unknown(ref_or_id)
+        await self._fetch(oid, name, advertised)
+        return await self._read_commit(oid)
+
+    async def _advertisement(self) -> Advertised:
+        known = self._advertised
+        now = time.time()
+        if known is not None and now - self._refs_ttl <= known.fetched <= now:
+            return known
+        return await self._asking.do("refs", self._ask)
+
+    async def _ask(self) -> Advertised:
+        now = time.time()
+        kept = self._copy.folder / "refs"
+        found = await asyncio.to_thread(gitrefs.load, kept, now - self._refs_ttl, now)
+        if found is None:
+            lines: list[bytes] = []
+            done = await self._endpoint.talk(lambda remote: self._list_remote(remote, lines))
+            if done.returncode != 0:
+                raise self._endpoint.failure(done)
+            found = await asyncio.to_thread(gitrefs.keep, kept, lines, now)
+        self._advertised = found
+        # A million tags take a third of a gigabyte; they are let go when they are of no use any more.
+        asyncio.get_running_loop().call_later(self._refs_ttl, self._let_go, found)
+        return found
+
+    async def _list_remote(self, remote: Remote, lines: list[bytes]) -> Completed:
+        """Run `git ls-remote`, and put what it says about HEAD, heads and tags into `lines`."""
+        lines.clear()
+        arguments = ("ls-remote", "--quiet", "--end-of-options", "origin")
+        async with self._git.stream(None, arguments, remote=remote, timeout=self._refs_timeout) as running:
+            running.stdin.close()
+            size, left = 0, b""
+            while chunk := await running.stdout.read(objects.CHUNK):
+                *whole, left = (left + chunk).split(b"\n")
+                wanted = [line for line in whole if gitrefs.is_wanted(line)]
+                size += sum(map(len, wanted)) + len(left)
+                if size > _REFS_LIMIT:
+                    message = f"the repository {self._endpoint.name} advertises more than {_REFS_LIMIT} bytes of refs"
+                    raise SourceUnavailable(message, source=self.url)
+                lines += wanted
+            return Completed(await running.wait(), b"", running.stderr)
+
+    def _let_go(self, advertised: Advertised) -> None:
+        if self._advertised is advertised:
+            self._advertised = None
+
+    async def _forget_refs(self) -> None:
+        self._advertised = None
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread((self._copy.folder / "refs").unlink, missing_ok=True)
+
+    async def _ensure(self, commit: Commit) -> None:
+        """See to it that the commit and its folders are here."""
+        self._mark_used()
+        if await self._copy.holds(commit.id):
+            return
+        advertised = await self._advertisement()
+        try:
+            await self._fetch(commit.id, advertised.name_of(commit.id), advertised)
+        except Moved:
+            await self._fetch(commit.id, None, advertised)
+
+    async def _fetch(self, oid: str, ref: str | None, advertised: Advertised) -> None:
+        self._mark_used()
+        fetch = partial(self._copy.fetch_revision, oid, ref, sha256=advertised.sha256)
+        await self._fetching.do((oid, ref), fetch)
+
+    async def _fetch_blobs(self, oids: Iterable[str], commit: Commit) -> None:
+        await self._copy.fetch_blobs(oids, commit.id, sha256=len(commit.id) == 64)
+
+    async def _fetch_history(self, wanted: Mapping[str, str], advertised: Advertised) -> None:
+        self._mark_used()
+        fetch = partial(self._copy.fetch_history, wanted, sha256=advertised.sha256)
+        await self._fetching.do(frozenset(wanted), fetch)
+
+    async def _fetch_history_of(self, commit: Commit, advertised: Advertised) -> None:
+        name = advertised.name_of(commit.id)
+        try:
+            await self._fetch_history({commit.id: name or commit.id}, advertised)
+        except Moved:
+            await self._fetch_history({commit.id: commit.id}, advertised)
+
+    async def _attributes_above(self, commit: Commit, subdir: str) -> list[str]:
+        """The ids of the .gitattributes of all folders above one."""
+        if not subdir:
+            return []
+        folders = PurePosixPath(subdir).parents
+        paths = [str(folder / ".gitattributes") for folder in folders]
+        listing = ("ls-tree", "-z", "--full-tree", "--end-of-options", commit.id, *paths)
+        done = await self._git.run(self._copy.objects, listing)
+        return [entry.id for entry in objects.parse_tree(done.stdout) if objects.is_blob(entry)]
+
+    async def _list(self, commit: Commit, subdir: str) -> list[TreeEntry]:
+        top = f"{commit.id}:{subdir}" if subdir else commit.id
+        arguments = ("ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", top)
+        done = await self._git.run(self._copy.objects, arguments, output_limit=_TREE_LIMIT)
+        if done.returncode != 0:
+            raise NotFound(
+                f"there is no folder {subdir} in the repository {self._endpoint.name}", source=self.url
+            )
+        return list(objects.parse_tree(done.stdout))
+
+    async def _read_blob(self, asked: bytes, path: str, limit: int) -> tuple[bool, bytes | None]:
+        """Whether there is such an object here, and its bytes if it is a blob."""
+        async with self._git.stream(self._copy.objects, ("cat-file", "--batch")) as running:
+            running.feed(asked)
+            batch = objects.Batch(running)
+            answer = await batch.next()
+            if answer is None:
+                return False, None
+            _, kind, size = answer
+            if kind != "blob":
+                return True, None
+            if size > limit:
+                raise Unbuildable(f"{path} has {size} bytes; more than {limit} are not read", source=self.url)
+            return True, b"".join([chunk async for chunk in batch.body()])
+
+    async def _read_commit(self, oid: str, *, history: bool = False) -> Commit:
+        known = self._commits.get(oid)
+        if known is not None:
+            return known
+        repository = self._copy.history if history else self._copy.objects
+        asked = f"{oid}^{{commit}}\n".encode("ascii")
+        done = await self._git.run(repository, ("cat-file", "--batch"), stdin=asked, output_limit=_TREE_LIMIT)
+        head, _, body = done.stdout.partition(b"\n")
+        words = head.split()
+        if done.returncode != 0:
+            raise self._unreadable()
+        if len(words) != 3 or words[1] != b"commit":
+            raise NotFound(f"{oid} is no commit in the repository {self._endpoint.name}", source=self.url)
+        commit = objects.parse_commit(words[0].decode("ascii"), body)
+        _keep(self._commits, oid, commit)
+        return commit
+
+    async def _read_history(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        done = await self._git.run(self._copy.history, arguments, stdin=stdin, output_limit=_TREE_LIMIT)
+        if done.returncode != 0:
+            raise self._unreadable()
+        return done.stdout
+
+    def _mark_used(self) -> None:
+        """Note that the copy is in use, once a minute, for `prune` in whichever process."""
+        now = time.time()
+        if abs(now - self._marked) < _MARK_SECONDS:
+            return
+        self._marked = now
+        try:
+            self._copy.folder.mkdir(parents=True, exist_ok=True)
+            (self._copy.folder / "used").touch()
+        except OSError as error:
+            raise StorageError("a repository's folder in the state folder cannot be written") from error
+
+    def _unknown(self, name: str) -> NotFound:
+        return NotFound(f"there is no {name} in the repository {self._endpoint.name}", source=self.url)
+
+    def _unreadable(self) -> SourceUnavailable:
+        self._copy.distrust()
+        message = f"the copy of the repository {self._endpoint.name} could not be read"
+        return SourceUnavailable(message, source=self.url)
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    """Keep a value, and let the oldest go where there are too many."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > _KEPT:
+        del kept[next(iter(kept))]
