@@ -52,6 +52,9 @@ from goproxy_mirror.web.services import Services
 
 log = structlog.get_logger(__name__)
 
+_HOUSEKEEPING = 600.0
+"""Seconds between two looks at the git repositories."""
+
 Around = Callable[[Services], Services]
 
 
@@ -119,7 +122,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(transport.aclose)
         storage = LocalStorage(settings.store)
         turns = FileTurns(settings.state / "turns", wait=settings.fetch_timeout)
-        policy = _policy(settings, transport, hosts)
+        repositories = GitRepositories(
+            settings.state / "git", _runner(settings), transport, fetch_timeout=settings.fetch_timeout
+        )
+        policy = _policy(settings, transport, hosts, repositories)
         flights = await stack.enter_async_context(Flights())
         freshness = Freshness(settings.list_ttl)
         modules = MirrorService(
@@ -136,6 +142,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             parallel=settings.parallel_fetches,
         )
         databases = ChecksumUpstreams(settings.sumdb, transport)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        stack.callback(tasks.create_task(_keep_house(repositories, settings.git_cache_size)).cancel)
         yield Services(modules, ChecksumService(databases, policy), partial(_ready, storage))
 
 
@@ -152,7 +160,7 @@ def _transport(settings: Settings, hosts: Hosts) -> Transport:
     )
 
 
-def _policy(settings: Settings, transport: Transport, hosts: Hosts) -> Policy:
+def _policy(settings: Settings, transport: Transport, hosts: Hosts, repositories: GitRepositories) -> Policy:
     instance = instance_id(settings.state)
     rules = MirrorRules(
         own=_rules(settings.mirrors),
@@ -162,7 +170,7 @@ def _policy(settings: Settings, transport: Transport, hosts: Hosts) -> Policy:
     )
     homes = ModuleHomes(
         finder=Discovery(transport),
-        repositories=GitRepositories(settings.state / "git", _runner(settings), transport),
+        repositories=repositories,
         rules=rules,
         reach=hosts,
         order=settings.order,
@@ -195,6 +203,16 @@ def _policy(settings: Settings, transport: Transport, hosts: Hosts) -> Policy:
 
 def _rules(rules: Sequence[MirrorRule]) -> tuple[Rule, ...]:
     return tuple(Rule(rule.pattern, rule.candidates) for rule in rules)
+
+
+async def _keep_house(repositories: GitRepositories, git_cache_size: int) -> None:
+    """Remove the git repositories that were not used for longest, as often as one may have grown."""
+    while True:
+        await asyncio.sleep(_HOUSEKEEPING)
+        try:
+            await repositories.prune(git_cache_size)
+        except OSError as error:
+            log.warning("git repositories not pruned", reason=error.strerror)
 
 
 async def _ready(storage: LocalStorage) -> None:

@@ -41,7 +41,9 @@ def info_of(named: Named, root: RepoRoot, layout: Layout) -> Info:
     if not version.is_pseudo and tag in named.revision.tags:
         origin["Ref"] = f"refs/tags/{tag}"
     stamp = f"{time.year:04d}{time:-%m-%dT%H:%M:%SZ}"
-    body = _json({"Version": version.value, "Time": stamp, "Origin": origin})
+    content = {"Version": version.value, "Time": stamp}
+    # A repository on a path of this machine, of whose origin nothing is known, is nobody's business.
+    body = _json(content | {"Origin": origin} if root.url else content)
     return Info(version, time, body)
 
 
