@@ -180,7 +180,8 @@ class RepoRoot:
     """Where a module's repository is: what discovery finds out.
 
     `root` is the module path (prefix) that the repository's root stands for, `url` the repository without credentials (empty
-    where only a copy on this machine is known), `subdir` the fourth field of a go-import entry (or empty). `vcs` may be `mod`: then `url` is a module proxy.
+    where only a copy on this machine is known), `subdir` the fourth field of a go-import entry (or empty). `vcs` may be
+    `mod`: then `url` is a module proxy.
     """
 
     root: str
