@@ -22,7 +22,8 @@ from goproxy_mirror.errors import (
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
 from goproxy_mirror.observe import hops
-from goproxy_mirror.sources.upstream import UpstreamSource, said
+from goproxy_mirror.sources.refusals import said
+from goproxy_mirror.sources.upstream import UpstreamSource
 from goproxy_mirror.transport import AddressPolicy, Transport
 from tests.fakes.origin import Answer, Origin, Request, always, reply
 from tests.sources.test_reading import WHOLE, zip_of
@@ -154,11 +155,14 @@ async def test_a_disguised_outage(
     assert len(origin.requests) == 3
 
 
-async def test_an_absence_of_athens_is_one(origin: Origin, source: UpstreamSource) -> None:
-    """Athens forbids to keep any list, so that header alone makes no outage of its 404."""
-    origin.handler = always(
-        reply(404, b"not found", {"Cache-Control": "no-cache, no-store, must-revalidate"})
-    )
+@pytest.mark.parametrize(
+    "blanket", ["no-cache, no-store, must-revalidate", "no-cache, no-store, max-age=0, must-revalidate"]
+)
+async def test_a_blanket_ban_on_caching_is_no_disguise(
+    origin: Origin, source: UpstreamSource, blanket: str
+) -> None:
+    """Athens forbids to keep any list, some frameworks any answer: that alone makes no outage of a 404."""
+    origin.handler = always(reply(404, b"not found", {"Cache-Control": blanket}))
     with pytest.raises(NotFound):
         await source.versions(M)
 

@@ -10,16 +10,13 @@ from urllib.parse import quote
 
 from goproxy_mirror.errors import (
     Blocked,
-    Loop,
     MirrorError,
     NotFound,
-    OutageDisguised,
     SettingError,
     SourceUnavailable,
 )
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
-from goproxy_mirror.observe import hops
 from goproxy_mirror.ports import Found, Home, Info
 from goproxy_mirror.sources.reading import (
     MOST_INFO,
@@ -35,14 +32,8 @@ from goproxy_mirror.sources.reading import (
     read_list,
     tagged,
 )
+from goproxy_mirror.sources.refusals import refusal, via
 from goproxy_mirror.transport import Target, Transport, UrlError, shown
-
-_DISGUISES = ("bad upstream", "fetch timed out", "temporarily unavailable")
-
-# Athens says this with every list and @latest, whatever the status, so it tells nothing.
-_ATHENS = "no-cache, no-store, must-revalidate"
-
-_MOST_TEXT = 200
 
 
 class UpstreamSource:
@@ -54,8 +45,8 @@ class UpstreamSource:
         """`url` may have a path, and credentials, which go to that host alone. `instance` is our name in
         `Via`.
 
-        `led`: a module's page named the URL, so it may lead to public addresses only. Raises `SettingError` for
-        what is no such URL, `Blocked` where it is a page's.
+        `led`: a module's page named the URL, so it may lead to public addresses only. Raises `SettingError`
+        for what is no such URL, `Blocked` where it is a page's.
         """
         self._base = url.rstrip("/")
         self._transport = transport
@@ -108,7 +99,7 @@ class UpstreamSource:
                 self._url(_file(mv, ".zip")), into, limit=MOST_ZIP, led=self._led, headers=self._headers()
             )
             if saved.status != HTTPStatus.OK:
-                raise self._refusal(asked, saved.status, saved.headers, saved.body)
+                raise refusal(asked, self.home.name, saved.status, saved.headers, saved.body)
             await asyncio.to_thread(check_zip, into, mv)
         except Unreadable as error:
             raise self._unreadable(asked, error) from None
@@ -138,7 +129,7 @@ class UpstreamSource:
             error.source = self.home.name
             raise
         if reply.status != HTTPStatus.OK:
-            raise self._refusal(asked, reply.status, reply.headers, reply.body)
+            raise refusal(asked, self.home.name, reply.status, reply.headers, reply.body)
         return reply.body
 
     def _url(self, path: str) -> str:
@@ -147,8 +138,7 @@ class UpstreamSource:
         return f"{self._base}/{quote(path, safe='/$&+=:@~')}"
 
     def _headers(self) -> Mapping[str, str]:
-        """The hop header, by which a request that comes back to us is known (RFC 9110 §7.6.3)."""
-        return {"via": ", ".join((*hops.get(), f"1.1 {self._instance}"))} if self._instance else {}
+        return via(self._instance)
 
     def _read(self, asked: str, path: ModulePath, body: bytes, version: Version | None = None) -> Info:
         try:
@@ -159,41 +149,6 @@ class UpstreamSource:
     def _unreadable(self, asked: str, error: Unreadable) -> SourceUnavailable:
         return SourceUnavailable(f"{asked}: {self.home.name} {error.message}", source=self.home.name)
 
-    def _refusal(self, asked: str, status: int, headers: Mapping[str, str], body: bytes) -> MirrorError:
-        """What a status other than 200 means."""
-        text = said(body) if not headers.get("content-type", "").startswith("text/html") else ""
-        message = f"{asked}: {self.home.name} answered {_status(status)}" + (f": {text}" if text else "")
-        if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-            kind = OutageDisguised if _is_disguised(headers, text) else NotFound
-            return kind(message, source=self.home.name)
-        if status == HTTPStatus.LOOP_DETECTED:
-            return Loop(message, source=self.home.name)
-        return SourceUnavailable(message, source=self.home.name)
-
 
 def _file(mv: ModuleVersion, ending: str) -> str:
     return f"{mv.path.escaped}/@v/{mv.version.escaped}{ending}"
-
-
-def _status(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
-def _is_disguised(headers: Mapping[str, str], text: str) -> bool:
-    """Whether a 404 stands for an outage of the upstream itself, which goproxy/goproxy says so."""
-    control = headers.get("cache-control", "").lower()
-    if "no-store" in control and control != _ATHENS:
-        return True
-    return any(disguise in text.lower() for disguise in _DISGUISES)
-
-
-def said(body: bytes) -> str:
-    """The first line of an error's text, without what could not be printed, and not too long."""
-    lines = body[: 4 * _MOST_TEXT].decode("utf-8", "replace").strip().splitlines()
-    line = (
-        " ".join("".join(char if char.isprintable() else " " for char in lines[0]).split()) if lines else ""
-    )
-    return line if len(line) <= _MOST_TEXT else line[: _MOST_TEXT - 1] + "…"
