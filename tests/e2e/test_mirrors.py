@@ -17,7 +17,7 @@ from tests.world.server import Server
 from tests.world.zips import h1
 
 RULE = "golang.org/x/{repo}=https://github.com/golang/{repo}"
-GONE = ("golang.org", "go.googlesource.com", "proxy.example", "goproxy.cn", "goproxy.io")
+GONE = ("golang.org", "go.googlesource.com", "goproxy.cn", "goproxy.io")
 
 
 @pytest.fixture
@@ -167,5 +167,5 @@ def test_mirror_takes_over_from_dead_upstreams(
     start_server: StartServer, developer: NewDeveloper, modules: Modules, github: Internet
 ) -> None:
     """A module under a mirror rule reaches its mirrors after an outage, although the list says `,` and no `direct`."""
-    server = start_server("--upstream", "https://goproxy.cn,https://proxy.example", "--mirror", RULE)
+    server = start_server("--upstream", "https://goproxy.cn,https://goproxy.io", "--mirror", RULE)
     tidies(server, developer, modules)
