@@ -279,30 +279,34 @@ async def foreground(argv: Sequence[str], env: Mapping[str, str]) -> int:
     are handed on to the program instead. Raises `NeedsTool` where there is no such program.
     """
     loop = asyncio.get_running_loop()
-    try:
-        program = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **env})
-    except (FileNotFoundError, PermissionError) as error:
-        raise NeedsTool(f"{argv[0]} could not be started: {error.strerror}") from error
+    early: list[int] = []
+    program: Process | None = None
 
     def hand_on(number: int) -> None:
         # What is typed at a terminal goes to its whole foreground group: the program has it already.
-        typed = number in {signal.SIGINT, getattr(signal, "SIGQUIT", None)} and _in_foreground()
-        if not typed and program.returncode is None:
+        if number in {signal.SIGINT, getattr(signal, "SIGQUIT", None)} and _in_foreground():
+            return
+        if program is None:
+            early.append(number)
+        elif program.returncode is None:
             program.send_signal(number)
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    caught = [number for name in names if (number := getattr(signal, name, None)) is not None]
-    if sys.platform == "win32":
-        caught = []
-    for number in caught:
-        loop.add_signal_handler(number, hand_on, number)
+    names = () if sys.platform == "win32" else ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    for name in names:
+        loop.add_signal_handler(signal.Signals[name], hand_on, signal.Signals[name])
     try:
+        program = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **env})
+        for number in early:
+            program.send_signal(number)
         status = await program.wait()
+    except OSError as error:
+        raise NeedsTool(f"{argv[0]} could not be started: {error.strerror}") from error
     finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
-        if program.returncode is None:
+        for name in names:
+            loop.remove_signal_handler(signal.Signals[name])
+        if program is not None and program.returncode is None:
             program.kill()
+            await program.wait()
     return status if status >= 0 else 128 - status
 
 
