@@ -65,7 +65,7 @@ async def test_where_files_came_from() -> None:
         journal, file("https://b.example"), file("https://a.example"), file("https://a.example"), file(None)
     )
     assert journal.lines() == [
-        "fetched 3 files: 2 from https://a.example, 1 from https://b.example",
+        "fetched 2 files from https://a.example, 1 file from https://b.example",
         "1 file was here already",
     ]
 

@@ -45,8 +45,8 @@ class Journal:
         """The journal in a few lines; none where nothing was asked."""
         found = []
         if self._fetched:
-            homes = ", ".join(f"{count} from {home}" for home, count in self._fetched.most_common())
-            found.append(f"fetched {_files(self._fetched.total())}: {homes}")
+            homes = ", ".join(f"{_files(count)} from {home}" for home, count in self._fetched.most_common())
+            found.append(f"fetched {homes}")
         if self._stored:
             found.append(f"{_files(self._stored)} {'was' if self._stored == 1 else 'were'} here already")
         if self._stale:

@@ -29,6 +29,7 @@ class Report:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
+            disable=not self._console.is_terminal,
         )
         self._bar = self._progress.add_task("fetching", total=total)
 
