@@ -90,7 +90,7 @@ class GitRepository:
         advertised = await self._advertisement()
         ends = {oid: name for name, oid in advertised.names()}
         tips = [oid for oid in ends if oid.startswith(prefix)]
-        if len(tips) > 1:
+        if len(tips) > 1 or not ends:
             raise self._unknown(prefix)
         if tips:
             return await self.commit(tips[0])
@@ -104,10 +104,14 @@ class GitRepository:
         candidates = await self._read_history("rev-parse", f"--disambiguate={prefix}")
         checked = await self._read_history("cat-file", "--batch-check", stdin=candidates)
         found = [line.split() for line in checked.splitlines()]
-        ids = [words[0].decode("ascii") for words in found if words[1] in {b"commit", b"tag"}]
-        if len(ids) != 1:
+        commits = [words[0].decode("ascii") for words in found if words[1] == b"commit"]
+        refs = advertised.refs
+        tags = [tag for tag in refs.peeled if refs.tags.get(tag, "").startswith(prefix)]
+        if len(commits) + len({refs.tags[tag] for tag in tags}) != 1:
             raise self._unknown(prefix)
-        commit = await self._read_commit(ids[0], history=True)
+        if tags:
+            return await self.commit(f"refs/tags/{tags[0]}")
+        commit = await self._read_commit(commits[0], history=True)
         asked = f"{commit.id}\n" + "".join(f"^{oid}\n" for oid in ends)
         # What is left when all that heads and tags reach is taken away was reachable in former times only.
         if await self._read_history("rev-list", "--max-count=1", "--stdin", stdin=asked.encode("ascii")):
