@@ -34,7 +34,7 @@ from typing import Any
 from bench.generated import generate
 from goproxy_mirror.builder.resolve import ModuleBuilder
 from goproxy_mirror.errors import InvalidPath, MirrorError, NotFound
-from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.path import ModulePath, path_major_prefix
 from goproxy_mirror.module.semver import canonical
 from goproxy_mirror.ports import RepoRoot
 from goproxy_mirror.process import Runner
@@ -194,24 +194,22 @@ def _is_path(path: str) -> bool:
 
 
 def questions(
-    subject: Subject, paths: Sequence[str], commits: Sequence[str], chance: random.Random, revisions: int
-) -> list[tuple[str, str]]:
-    """What to ask about each module path."""
-    tags = subject.git("tag").split()
+    subject: Subject, path: str, commits: Sequence[str], chance: random.Random, revisions: int
+) -> Iterator[str]:
+    """What to ask about a module path: up to `revisions` tags, and as many commits."""
+    folder = re.sub(r"/v\d+$", "", path.removeprefix(subject.path)).strip("/")
+    prefix = f"{folder}/" if folder else ""
+    tags = [tag.removeprefix(prefix) for tag in subject.git("tag").split() if tag.startswith(prefix)]
+    major = path_major_prefix(ModulePath.parse(path).split_major()[1])
+    fitting = (major,) if major else ("v0.", "v1.")
+    tags = [tag for tag in tags if "/" not in tag and (tag.startswith(fitting) or chance.random() < 0.3)]
+    yield from ("latest", "v1", "v2", "v1.1", "HEAD")
+    yield from chance.sample(tags, min(len(tags), revisions))
+    yield from (f"{tag}+incompatible" for tag in tags[:5] if canonical(tag) == tag)
+    for commit in chance.sample(commits, min(len(commits), revisions)):
+        yield commit if chance.random() < 0.5 else commit[: chance.randint(7, 20)]
     branches = subject.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split()
-    asked: dict[tuple[str, str], None] = {}
-    for number, path in enumerate(paths):
-        mine = chance.sample(commits, min(len(commits), max(2, revisions // (1 + number // 3))))
-        folder = re.sub(r"/v\d+$", "", path.removeprefix(subject.path)).strip("/")
-        prefix = f"{folder}/" if folder else ""
-        own = [tag[len(prefix) :] for tag in tags if tag.startswith(prefix)]
-        own = [tag for tag in own if "/" not in tag]
-        chosen = [*chance.sample(own, min(len(own), revisions)), "latest", "v1", "v2", "v1.1", "HEAD"]
-        chosen += [branch for branch in branches if "/" not in branch]
-        chosen += [commit if chance.random() < 0.5 else commit[: chance.randint(7, 20)] for commit in mine]
-        chosen += [f"{tag}+incompatible" for tag in own[:5] if canonical(tag) == tag]
-        asked.update(((path, query), None) for query in chosen if not query.startswith("-"))
-    return list(asked)
+    yield from (branch for branch in branches if "/" not in branch)
 
 
 def altered(chance: random.Random, answers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -259,14 +257,18 @@ async def compare(
     whole = chance.choice(sorted(inner)) if inner else "HEAD"
     list(reference.download([(subject.path, whole)]))
     paths = modules(subject, [*chance.sample(commits, min(12, len(commits))), "HEAD"])
-    asked = questions(subject, paths, commits, chance, revisions)
     found: list[str] = []
     given: dict[tuple[str, str], None] = {}
     total = 0
     kinds: Counter[str] = Counter()
-    for again in (False, True):
-        if again:
-            asked = list(dict.fromkeys(altered(chance, given)))
+    for stage in ("whatever", "fruitful", "near misses"):
+        if stage == "near misses":
+            pairs: Iterable[tuple[str, str]] = altered(chance, given)
+        else:
+            fruitful = paths if stage == "whatever" else list(dict.fromkeys(path for path, _ in given))
+            count = 2 if stage == "whatever" else revisions
+            pairs = ((path, q) for path in fruitful for q in questions(subject, path, commits, chance, count))
+        asked = list(dict.fromkeys(pair for pair in pairs if not pair[1].startswith("-")))
         for (path, query), theirs in zip(asked, reference.download(asked), strict=True):
             with_zip = "h1" in theirs or "no zip" in theirs
             mine = await ours.download(path, query, with_zip=with_zip)

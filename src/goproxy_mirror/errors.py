@@ -28,6 +28,10 @@ what failed, at which source, what to do; never a secret, a local path or a trac
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MirrorError(Exception):
     """The root of every failure that this program foresees.
@@ -122,3 +126,15 @@ class StorageFull(StorageError):
 
 class SettingError(MirrorError):
     """A setting that cannot be meant: names the setting, the value, and what is allowed. Exit status 2."""
+
+
+@contextmanager
+def disk_failures(task: str) -> Iterator[None]:
+    """Say what a disk that is written to says in the store's terms; `task` completes "could not"."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, TimeoutError):  # of a wait, which no disk raises
+            raise
+        kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageError
+        raise kind(f"could not {task}: {error.strerror or 'unknown failure'}") from error

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from goproxy_mirror.builder.layout import Layout
 from goproxy_mirror.builder.naming import Named
-from goproxy_mirror.errors import Unbuildable
+from goproxy_mirror.errors import Unbuildable, disk_failures
 from goproxy_mirror.module.modfile import GoMod, InvalidModFile, parse_lax
 from goproxy_mirror.module.modzip import MAX_GO_MOD, MAX_LICENSE, MAX_ZIP, ZipWriter, check_files, zip_prefix
 from goproxy_mirror.module.path import ModulePath
@@ -61,13 +61,14 @@ def _json(value: Any) -> bytes:
 
 
 async def write_zip(repository: Repository, named: Named, mv: ModuleVersion, into: Path) -> None:
-    """Write the module's zip to `into`. Raises Unbuildable where the tree makes no valid one.
+    """Write the module's zip to `into`. Raises Unbuildable where the tree makes no valid one, and StorageError.
 
     The files are those of `git archive`, in the tree's order, as it converts them; a module below the root that has
     no LICENSE gets the root's, as it is stored, at the end.
     """
     try:
-        await _write_zip(repository, named, mv, into)
+        with disk_failures("write the zip"):
+            await _write_zip(repository, named, mv, into)
     except Unbuildable as error:
         raise Unbuildable(f"create zip: {error.message}", source=repository.url) from error
 

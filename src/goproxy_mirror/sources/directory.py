@@ -12,8 +12,7 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -22,8 +21,7 @@ from goproxy_mirror.errors import (
     NotFound,
     OutageDisguised,
     SourceUnavailable,
-    StorageError,
-    StorageFull,
+    disk_failures,
 )
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
@@ -46,7 +44,6 @@ from goproxy_mirror.sources.reading import (
 T = TypeVar("T")
 
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 # Without O_NONBLOCK, opening a pipe in the tree would wait for a writer. Windows has neither, but O_BINARY.
 _READ = os.O_RDONLY
@@ -118,7 +115,11 @@ class DirectorySource:
         return body
 
     def _zip(self, mv: ModuleVersion, into: Path) -> None:
-        with self._open(_name(mv, ".zip"), MOST_ZIP) as source, _disk_failures(), into.open("wb") as target:
+        with (
+            self._open(_name(mv, ".zip"), MOST_ZIP) as source,
+            disk_failures("write the file"),
+            into.open("wb") as target,
+        ):
             while piece := _piece(source):
                 target.write(piece)
         check_zip(into, mv)
@@ -200,16 +201,6 @@ def _piece(source: BinaryIO) -> bytes:
         return source.read(1 << 20)
     except OSError as error:
         raise SourceUnavailable(f"a file of the tree: {error.strerror or 'it cannot be read'}") from None
-
-
-@contextmanager
-def _disk_failures() -> Iterator[None]:
-    """What the disk that is written to says, in the store's terms."""
-    try:
-        yield
-    except OSError as error:
-        kind = StorageFull if error.errno in _FULL else StorageError
-        raise kind(f"the file could not be written: {error.strerror or 'unknown failure'}") from None
 
 
 def _name(mv: ModuleVersion, ending: str) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from goproxy_mirror.errors import (
     Blocked,
     SourceTimeout,
     SourceUnavailable,
-    StorageError,
-    StorageFull,
     Unreachable,
+    disk_failures,
 )
 from goproxy_mirror.transport.addresses import AddressPolicy
 from goproxy_mirror.transport.clients import Clients
@@ -154,7 +152,7 @@ class Transport:
             if _encoded(names):
                 raise SourceUnavailable(f"{target.shown} answered compressed, which was not asked for")
             size = 0
-            with _disk_failures():
+            with disk_failures("write the file"):
                 file = await asyncio.to_thread(into.open, "wb")
                 try:
                     async for batch in self._batches(response, target, limit=limit):
@@ -373,15 +371,3 @@ def _decoded(
     if not cut and not whole:
         raise SourceUnavailable(f"{target.shown} answered with compressed data that ends too early")
     return bytes(plain[:limit]), whole and len(plain) <= limit
-
-
-@contextmanager
-def _disk_failures() -> Iterator[None]:
-    """What the disk says, in the store's terms."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, TimeoutError):
-            raise
-        kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageError
-        raise kind(f"the file could not be written: {error.strerror or 'unknown failure'}") from None
