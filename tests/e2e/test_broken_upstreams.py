@@ -91,9 +91,12 @@ def test_separators_mean_what_they_mean_to_go(
 def test_pipe_passes_a_dead_first_upstream(
     start_server: StartServer, developer: NewDeveloper, modules: Modules, upstream: Upstream
 ) -> None:
-    """A refused connection and one that is never accepted do not keep `go mod tidy` from ending well."""
+    """A refused connection and one that is never accepted do not keep `go mod tidy` from ending well.
+
+    The list ends as the default one does, with a `direct` that leads nowhere: golang.org cannot be reached either.
+    """
     with closed_port() as refused, black_hole() as silent:
-        server = start_server("--upstream", f"{refused}|{silent}|{upstream.url}", *QUICK)
+        server = start_server("--upstream", f"{refused}|{silent}|{upstream.url}|direct", *QUICK)
         go = developer(server.url)
         go.project(NESTED_PROJECT)
         go.run("mod", "tidy").ok()
@@ -103,7 +106,7 @@ def test_pipe_passes_a_dead_first_upstream(
 def test_the_same_without_a_living_upstream_fails(start_server: StartServer) -> None:
     """Positive control: with nobody alive behind the dead ones, it is an outage."""
     with closed_port() as refused, black_hole() as silent:
-        server = start_server("--upstream", f"{refused}|{silent}", *QUICK)
+        server = start_server("--upstream", f"{refused}|{silent}|direct", *QUICK)
         assert server.get(ZIP).status in {502, 503, 504}
 
 

@@ -73,7 +73,7 @@ def test_over_a_unix_socket(tmp_path: Path, upstream: Upstream, modules: Modules
     )
     server.start(wait=False)
     try:
-        eventually(path.is_socket, what="the socket")
+        eventually(lambda: _accepts(path), what="the socket")
         connection = _OverSocket(path)
         connection.request("GET", ZIP)
         response = connection.getresponse()
@@ -131,6 +131,11 @@ def _serve(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 class _OverSocket(http.client.HTTPConnection):

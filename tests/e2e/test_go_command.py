@@ -120,7 +120,7 @@ def test_mod_files_come_without_zips(server: Server, developer: NewDeveloper, up
     """Resolving a module graph fetches `.mod` files and no zip."""
     go = developer(server.url)
     go.project(PROJECT)
-    go.run("list", "-m", "all").ok()
+    go.run("mod", "graph").ok()
     assert any(path.endswith(".mod") for path in upstream.asked)
     assert not any(path.endswith(".zip") for path in upstream.asked)
 

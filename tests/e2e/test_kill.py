@@ -55,11 +55,11 @@ def test_killed_at_many_moments_of_a_download(
     """Killed after the first, the second, the third … answer of the upstream, the store is whole every time."""
     server = start_server("--upstream", upstream.url)
     paths = [
-        f"/{escaped}/@v/{version}.{kind}"
-        for escaped, version, _ in modules.zips()
-        for kind in ("info", "mod", "zip")
+        f"/{escaped}/@v/{file.name}"
+        for escaped, version, zip_ in modules.zips()
+        for file in zip_.parent.glob(f"{version}.*")
     ]
-    for moment in range(1, len(paths), 4):
+    for moment in range(1, len(paths), 5):
         upstream.requests.clear()
         with ThreadPoolExecutor(8) as pool:
             for path in paths:

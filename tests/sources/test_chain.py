@@ -6,6 +6,7 @@ import pytest
 
 from goproxy_mirror.errors import (
     Blocked,
+    Loop,
     MirrorError,
     NotFound,
     OutageDisguised,
@@ -65,12 +66,14 @@ async def test_first_answer_wins() -> None:
         (",", DOWN, False),
         (",", AWAY, False),
         (",", Blocked("403"), False),
+        (",", Loop("508"), False),
         (",", OutageDisguised("bad upstream"), True),
         (",", SecurityError("wrong hash"), True),
         ("|", NO, True),
         ("|", DOWN, True),
         ("|", AWAY, True),
         ("|", Blocked("403"), True),
+        ("|", Loop("508"), True),
     ],
 )
 async def test_separators(separator: str, error: MirrorError, goes_on: bool) -> None:

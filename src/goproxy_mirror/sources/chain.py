@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from goproxy_mirror.errors import (
     Blocked,
+    Loop,
     MirrorError,
     NotFound,
     OutageDisguised,
@@ -82,7 +83,7 @@ class Chain(Walking):
                 noes.append(error)
             except (OutageDisguised, SecurityError) as error:
                 outages.append(error)
-            except (SourceUnavailable, Blocked) as error:
+            except (SourceUnavailable, Blocked, Loop) as error:
                 outages.append(error)
                 if not step.on_any:
                     homes = self._mirrors(path)
