@@ -9,6 +9,7 @@ and contents alone.
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -188,6 +189,7 @@ _LEVEL = 3
 """A quarter smaller than level 1 at two thirds of its speed; higher levels gain little on source code."""
 
 _HAS_DESCRIPTOR, _IS_UTF8 = 0x8, 0x800
+_AMBIGUOUS = re.compile(r"[^ -\[\]-}]")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _DESCRIPTOR = struct.Struct("<4s3L")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -318,4 +320,4 @@ class ZipWriter:
 
 def _utf8_flag(name: str) -> int:
     """Set where other encodings than UTF-8 would read the name differently."""
-    return _IS_UTF8 if any(not " " <= char <= "}" or char == "\\" for char in name) else 0
+    return _IS_UTF8 if _AMBIGUOUS.search(name) else 0

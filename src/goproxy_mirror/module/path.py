@@ -17,18 +17,17 @@ from goproxy_mirror.module import letters, semver
 
 
 class Kind(Enum):
-    """What a path names; the rules grow looser downwards. The value is the go command's word for it."""
+    """What a path names: the go command's word for it, and the ASCII that it may hold. The rules grow looser."""
 
-    MODULE = "module"
-    IMPORT = "import"
-    FILE = "file"
+    MODULE = "module", r"[0-9A-Za-z._~-]*+"
+    IMPORT = "import", r"[0-9A-Za-z._~+-]*+"
+    FILE = "file", r"[0-9A-Za-z!#$%&()+,.=@\[\]^_{}~ -]*+"
+
+    def __init__(self, word: str, allowed: str) -> None:
+        self.word = word
+        self.allowed = re.compile(allowed)
 
 
-_ALLOWED = {
-    Kind.MODULE: re.compile(r"[0-9A-Za-z._~-]*+"),
-    Kind.IMPORT: re.compile(r"[0-9A-Za-z._~+-]*+"),
-    Kind.FILE: re.compile(r"[0-9A-Za-z!#$%&()+,.=@\[\]^_{}~ -]*+"),
-}
 _HOST = re.compile(r"[0-9a-z.-]*+")
 _RESERVED = frozenset(
     ("con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10)))
@@ -66,10 +65,9 @@ def element_problem(element: str, kind: Kind) -> str | None:
 
 def _bad_character(element: str, kind: Kind) -> str | None:
     """The first character that the kind of path does not allow."""
-    allowed = _ALLOWED[kind]
     start = 0
     while True:
-        match = allowed.match(element, start)
+        match = kind.allowed.match(element, start)
         start = match.end() if match else start
         if start == len(element):
             return None
@@ -134,7 +132,7 @@ def check_file_path(text: str) -> None:
 
 def _refuse(text: str, kind: Kind, problem: str | None) -> None:
     if problem:
-        raise InvalidPath(f"malformed {kind.value} path {text!a}: {problem}")
+        raise InvalidPath(f"malformed {kind.word} path {text!a}: {problem}")
 
 
 def escape(text: str) -> str:

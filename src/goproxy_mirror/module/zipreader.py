@@ -252,27 +252,19 @@ def _check_local(
 
 def _check_tiling(file: BinaryIO, headers: list[tuple[int, int, Member]], end: int) -> None:
     """Make sure that the entries lie one behind the other, from the first byte up to the directory."""
-    position = 0
     headers.sort(key=lambda header: header[0])
-    following = [offset for offset, _, _ in headers[1:]] + [end]
-    for (offset, flags, member), after in zip(headers, following, strict=True):
-        data_end = member.start + member.packed
-        if offset != position or data_end > after:
-            raise InvalidZip(f"{member.name!a} overlaps another entry, or has something in front of it")
-        if flags & _DESCRIPTOR_FLAG:
-            descriptor = _read_at(file, data_end, min(after - data_end, 16))
-            if descriptor.removeprefix(b"PK\7\10") != _DESCRIPTOR.pack(
-                member.crc, member.packed, member.size
-            ):
-                raise InvalidZip(
-                    f"{member.name!a} has sizes behind its data that contradict the zip's directory"
-                )
-            data_end += len(descriptor)
-        position = data_end
-        if position != after:
-            raise InvalidZip(f"there is something behind {member.name!a} that belongs to no entry")
-    if position != end:
+    borders = [*(offset for offset, _, _ in headers), end]
+    if borders[0] != 0:
         raise InvalidZip("the zip begins with something that belongs to no entry")
+    for (_, flags, member), border in zip(headers, borders[1:], strict=True):
+        data_end = member.start + member.packed
+        if data_end > border:
+            raise InvalidZip(f"{member.name!a} overlaps what follows it")
+        descriptor = _read_at(file, data_end, border - data_end) if border - data_end <= 16 else b""
+        sizes = _DESCRIPTOR.pack(member.crc, member.packed, member.size)
+        expected = {sizes, b"PK\7\10" + sizes} if flags & _DESCRIPTOR_FLAG else {b""}
+        if len(descriptor) != border - data_end or descriptor not in expected:
+            raise InvalidZip(f"{member.name!a} is followed by something else than the directory says")
 
 
 def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
