@@ -17,113 +17,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import trustme
+
+from bench.direct import Reference, Subject, names_in
 from bench.generated import generate
+from goproxy_mirror.builder.layout import Layout
 from goproxy_mirror.builder.resolve import ModuleBuilder
 from goproxy_mirror.errors import InvalidPath, MirrorError, NotFound
 from goproxy_mirror.module.path import ModulePath, path_major_prefix
 from goproxy_mirror.module.semver import canonical
-from goproxy_mirror.ports import RepoRoot
 from goproxy_mirror.process import Runner
 from goproxy_mirror.vcs.git import GitRepositories
-from tests.world.go import go_binary
+from tests.world.internet import Internet
 from tests.world.zips import h1, mod_h1
 
-BATCH = 80
 MAX_MAJOR = 5
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A repository under test, and the module path that its root stands for."""
-
-    folder: Path
-    path: str
-
-    def git(self, *arguments: str) -> str:
-        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-        command = ["git", "-c", "safe.directory=*", *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, check=True)
-        return done.stdout.decode(errors="replace")
-
-
-class Reference:
-    """The go command in direct mode, with a cache of its own; https://ROOT is the local repository."""
-
-    def __init__(self, folder: Path, subject: Subject) -> None:
-        self.cache = folder / "modcache"
-        config = folder / "gitconfig"
-        config.write_text(
-            f'[url "{subject.folder.as_uri()}"]\n\tinsteadOf = https://{subject.path}\n[safe]\n\tdirectory = *\n'
-        )
-        self.env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": str(config),
-            "GOPATH": str(folder / "gopath"),
-            "GOMODCACHE": str(self.cache),
-            "GOCACHE": str(folder / "build"),
-            "GOENV": "off",
-            "GOFLAGS": "-modcacherw",
-            "GOPROXY": "direct",
-            "GOSUMDB": "off",
-            "GOTOOLCHAIN": "local",
-            "GOTELEMETRY": "off",
-        }
-        self.folder = folder
-        self.seconds = 0.0
-
-    def run(self, *arguments: str) -> list[dict[str, Any]]:
-        """The JSON values that a go command prints, whatever its exit status."""
-        started = time.monotonic()
-        done = subprocess.run(
-            [str(go_binary()), *arguments], cwd=self.folder, env=self.env, capture_output=True, check=False
-        )
-        self.seconds += time.monotonic() - started
-        text, values, position = done.stdout.decode(), [], 0
-        decoder = json.JSONDecoder()
-        while position < len(text.rstrip()):
-            value, position = decoder.raw_decode(text, position)
-            position += len(text[position:]) - len(text[position:].lstrip())
-            values.append(value)
-        if not values:
-            raise RuntimeError(f"go {' '.join(arguments[:3])}: {done.stderr.decode()}")
-        return values
-
-    def download(self, asked: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
-        for start in range(0, len(asked), BATCH):
-            batch = asked[start : start + BATCH]
-            answers = self.run("mod", "download", "-json", *(f"{path}@{query}" for path, query in batch))
-            if len(answers) != len(batch):
-                raise RuntimeError(f"{len(batch)} modules were asked for, {len(answers)} were answered")
-            yield from (self._read(answer) for answer in answers)
-
-    def _read(self, answer: dict[str, Any]) -> dict[str, Any]:
-        if not answer.get("Info"):
-            return {"refused": answer.get("Error", "")}
-        info = json.loads(Path(answer["Info"]).read_text())
-        info["Origin"].pop("Ref", None)
-        found = {"info": info, "mod": Path(answer["GoMod"]).read_bytes(), "mod h1": answer.get("GoModSum")}
-        if answer.get("Sum"):
-            found["h1"] = answer["Sum"]
-            found["files"] = _names(Path(answer["Zip"]))
-        elif "requires go >=" not in answer["Error"]:  # that is the client's own limit
-            found["no zip"] = answer["Error"]
-        return found
 
 
 class Ours:
@@ -132,12 +50,12 @@ class Ours:
     def __init__(self, folder: Path, subject: Subject) -> None:
         repositories = GitRepositories(folder / "repositories", Runner(folder / "runner"), refs_ttl=1e9)
         self.repository = repositories.open(subject.folder.as_uri(), trusted=True)
-        self.root = RepoRoot(subject.path, "git", f"https://{subject.path}")
+        self.subject = subject
         self.zip = folder / "ours.zip"
         self.seconds = 0.0
 
     def builder(self, path: str) -> ModuleBuilder:
-        return ModuleBuilder(self.repository, self.root, ModulePath.parse(path))
+        return ModuleBuilder(self.repository, self.subject.root_of(path), ModulePath.parse(path))
 
     async def download(self, path: str, query: str, *, with_zip: bool = True) -> dict[str, Any]:
         started = time.monotonic()
@@ -162,13 +80,8 @@ class Ours:
                 await builder.zip(info.version, self.zip)
             except MirrorError as error:
                 return {**found, "no zip": error.message}
-            found |= {"h1": h1(self.zip), "files": _names(self.zip)}
+            found |= {"h1": h1(self.zip), "files": names_in(self.zip)}
         return found
-
-
-def _names(file: Path) -> list[str]:
-    with zipfile.ZipFile(file) as archive:
-        return [info.filename.partition("@")[2].partition("/")[2] for info in archive.infolist()]
 
 
 def modules(subject: Subject, commits: Iterable[str]) -> list[str]:
@@ -182,7 +95,7 @@ def modules(subject: Subject, commits: Iterable[str]) -> list[str]:
     wanted = [f"/v{major}" for major in sorted(majors) if 2 <= major <= MAX_MAJOR]
     plain = [re.sub(r"(^|/)v\d+$", "", folder) for folder in sorted(folders)[:12]]
     paths = [f"{subject.path}/{folder}".rstrip("/") + suffix for folder in plain for suffix in ("", *wanted)]
-    return [path for path in dict.fromkeys(paths) if _is_path(path)]
+    return [path for path in dict.fromkeys([*paths, *subject.roots]) if _is_path(path)]
 
 
 def _is_path(path: str) -> bool:
@@ -197,8 +110,7 @@ def questions(
     subject: Subject, path: str, commits: Sequence[str], chance: random.Random, revisions: int
 ) -> Iterator[str]:
     """What to ask about a module path: up to `revisions` tags, and as many commits."""
-    folder = re.sub(r"/v\d+$", "", path.removeprefix(subject.path)).strip("/")
-    prefix = f"{folder}/" if folder else ""
+    prefix = Layout(subject.root_of(path), ModulePath.parse(path)).tag_prefix
     tags = [tag.removeprefix(prefix) for tag in subject.git("tag").split() if tag.startswith(prefix)]
     major = path_major_prefix(ModulePath.parse(path).split_major()[1])
     fitting = (major,) if major else ("v0.", "v1.")
@@ -248,10 +160,11 @@ def differences(path: str, query: str, theirs: dict[str, Any], ours: dict[str, A
 
 
 async def compare(
-    subject: Subject, folder: Path, chance: random.Random, revisions: int
+    subject: Subject, folder: Path, internet: Internet, chance: random.Random, revisions: int
 ) -> tuple[int, list[str]]:
     """Compare one repository; the number of revisions asked for, and the differences."""
-    reference, ours = Reference(folder, subject), Ours(folder, subject)
+    subject.publish(internet)
+    reference, ours = Reference(folder, subject, internet.env()), Ours(folder, subject)
     commits = subject.git("rev-list", "--branches", "--tags").split()
     inner = set(commits) - set(subject.git("for-each-ref", "--format=%(objectname) %(*objectname)").split())
     whole = chance.choice(sorted(inner)) if inner else "HEAD"
@@ -302,7 +215,10 @@ async def main() -> int:
     parser.add_argument("--revisions", type=int, default=20, help="tags and commits of each kind and module")
     arguments = parser.parse_args()
     total, found = 0, []
-    with tempfile.TemporaryDirectory(prefix="differential-") as temporary:
+    with (
+        tempfile.TemporaryDirectory(prefix="differential-") as temporary,
+        Internet(Path(temporary) / "internet", trustme.CA()) as internet,
+    ):
         base = Path(temporary)
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
         subjects = [
@@ -319,7 +235,7 @@ async def main() -> int:
             folder = base / "work" / subject.folder.name
             folder.mkdir(parents=True)
             count, differing = await compare(
-                subject, folder, random.Random(subject.path), arguments.revisions
+                subject, folder, internet, random.Random(subject.path), arguments.revisions
             )
             total += count
             found += differing
