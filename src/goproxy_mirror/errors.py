@@ -6,6 +6,7 @@ A class says *whose word* a failure is, since that decides what the go command d
     MirrorError
     ├── BadRequest                  the request itself is malformed, or tries to leave the store
     ├── NotFound                    an authority says that there is no such thing
+    │   ├── NoRepository            there is no repository at that URL, or none for us
     │   ├── InvalidPath             the text can be no module path
     │   └── InvalidVersion          the text can be no version, or none of this path
     ├── Blocked                     a policy's no
@@ -51,6 +52,10 @@ class BadRequest(MirrorError):
 
 class NotFound(MirrorError):
     """Somebody who can know has said that there is no such module, version or revision."""
+
+
+class NoRepository(NotFound):
+    """There is no repository at the URL, or none without credentials; says nothing about copies elsewhere."""
 
 
 class InvalidPath(NotFound):

@@ -11,6 +11,7 @@ import pytest
 
 from goproxy_mirror.errors import (
     MirrorError,
+    NoRepository,
     NotFound,
     SourceUnavailable,
     Unbuildable,
@@ -18,7 +19,7 @@ from goproxy_mirror.errors import (
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
-from goproxy_mirror.ports import Home, Repository, RepoRoot
+from goproxy_mirror.ports import Home, RepoRoot, Repository
 from goproxy_mirror.sources import mirrors
 from goproxy_mirror.sources.mirrors import ModuleHomes
 from goproxy_mirror.sources.rules import MirrorRules, Rewrite, rules_from
@@ -143,6 +144,28 @@ async def test_origin_no_is_final(world: World) -> None:
     with pytest.raises(NotFound):
         await home_of(world.homes())
     assert world.asked() == [ORIGIN]
+
+
+async def test_no_repository_at_the_origin(world: World) -> None:
+    """An origin without the repository is followed by the mirrors; where they have none either, it is absent."""
+    world.says[ORIGIN] = NoRepository("there is no git repository")
+    assert await home_of(world.homes()) == "https://one.test/text"
+    world.sources.clear()
+    world.says |= {f"https://{name}.test/text": SourceUnavailable("500") for name in ("one", "two")}
+    with pytest.raises(NotFound):
+        await home_of(world.homes())
+
+
+async def test_no_local_copy(world: World) -> None:
+    """A local folder that lacks the repository is no authority about the module."""
+    world.silent = {"vanity.test"}
+    world.says["file:///srv/text"] = NoRepository("there is no git repository")
+    assert (
+        await home_of(
+            world.homes({"vanity.test/x/{repo}": ["file:///srv/{repo}", "https://two.test/{repo}"]})
+        )
+        == "https://two.test/text"
+    )
 
 
 @pytest.mark.parametrize("silent", ["vanity.test", "go.test"])

@@ -11,7 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
-from goproxy_mirror.errors import MirrorError, NotFound, SecurityError, Unbuildable, Undiscovered, Unreachable
+from goproxy_mirror.errors import (
+    MirrorError,
+    NoRepository,
+    NotFound,
+    SecurityError,
+    Unbuildable,
+    Undiscovered,
+    Unreachable,
+)
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.ports import Found, Home, RepoRoot, Repository, Source
 from goproxy_mirror.sources.origin import RepositorySource, UnservedSource
@@ -46,6 +54,7 @@ class Candidate:
     url: str
     host: str | None
     authority: bool
+    origin: bool = False
 
 
 class ModuleHomes(Walking):
@@ -168,12 +177,12 @@ class ModuleHomes(Walking):
     def _origin(self, root: RepoRoot) -> Candidate:
         host = _host(root.url)
         if root.vcs == "mod":
-            return Candidate(self._proxy(root.url), root.url, host, authority=True)
+            return Candidate(self._proxy(root.url), root.url, host, authority=True, origin=True)
         if root.vcs != "git":
-            return Candidate(UnservedSource(root), root.url, None, authority=True)
+            return Candidate(UnservedSource(root), root.url, None, authority=True, origin=True)
         repository = self._repositories.open(root.url, trusted=False)
         source = RepositorySource(repository, root, Home("origin", root.url), authority=True)
-        return Candidate(source, root.url, host, authority=True)
+        return Candidate(source, root.url, host, authority=True, origin=True)
 
     def _mirrors(self, path: ModulePath, root: RepoRoot | None) -> list[Candidate]:
         """The mirrors that a rule names, and what the rewrites make of them and of the origin's URL."""
@@ -217,6 +226,7 @@ class _Walk:
         self._reach = reach
         self._failures: list[MirrorError] = []
         self._noes: list[NotFound] = []
+        self._origins_no: NotFound | None = None
 
     @property
     def was_denied(self) -> bool:
@@ -227,13 +237,22 @@ class _Walk:
         self._failures.append(error)
 
     async def over(self, candidates: Sequence[Candidate], ask: Ask[T]) -> Found[T] | None:
-        """The first answer; hosts that did not answer a moment ago are asked last. Raises an authority's `NotFound`."""
+        """The first answer; hosts that did not answer a moment ago are asked last. Raises an authority's `NotFound`.
+
+        That there is no repository at a place is no word about the module while there are other places: a repository may
+        have moved or been blocked, and a folder of local copies need not have all.
+        """
         resting = [
             self._reach.resting(candidate.host) if candidate.host else False for candidate in candidates
         ]
         for candidate, _ in sorted(zip(candidates, resting, strict=True), key=lambda pair: pair[1]):
             try:
                 found = await ask(candidate.source)
+            except NoRepository as error:
+                if candidate.origin:
+                    self._origins_no = error
+                else:
+                    self._noes.append(error)
             except NotFound as error:
                 if candidate.authority:
                     raise
@@ -253,6 +272,8 @@ class _Walk:
         """The answer, or the error; absence only where all mirrors that could be read say so (the origin could not)."""
         if found is not None:
             return found
+        if self._origins_no is not None:
+            raise self._origins_no
         if self._noes and not any(isinstance(error, Unbuildable | SecurityError) for error in self._failures):
             raise self._noes[0]
         if not self._failures:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 
-from goproxy_mirror.errors import MirrorError, NotFound, SourceUnavailable, Unreachable
+from goproxy_mirror.errors import MirrorError, NoRepository, SourceUnavailable, Unreachable
 
 _UNREACHABLE = re.compile(
     r"(?i)could not resolve (?:host|proxy)|failed to connect|couldn't connect|connection refused|"
     r"connection timed out|resolving timed out|network is unreachable|no route to host|"
     r"SSL certificate problem|certificate verification failed|handshake|SSL connect error|TLS connect error|"
-    r"SSL_connect|SSL_ERROR_SYSCALL|no alternative certificate|from proxy after CONNECT|proxy CONNECT aborted"
+    r"SSL_connect|SSL_ERROR_SYSCALL|no alternative certificate|from proxy after CONNECT|proxy CONNECT aborted|"
+    r"CONNECT tunnel failed"
 )
 _ABSENT = re.compile(
     r"(?i)requested URL returned error: (?:404|410)|repository '[^']*' not found|repository not found|"
@@ -43,7 +44,7 @@ _REASONS = (
     (re.compile(r"(?i)certificate"), "its TLS certificate is not trusted"),
     (re.compile(r"(?i)handshake|SSL|TLS"), "its TLS handshake failed"),
     (re.compile(r"(?i)timed out"), "the connection timed out"),
-    (re.compile(r"(?i)proxy"), "the forward proxy refused"),
+    (re.compile(r"(?i)proxy|CONNECT tunnel"), "the forward proxy refused"),
 )
 
 
@@ -57,10 +58,10 @@ def failure(stderr: bytes, *, url: str, host: str) -> MirrorError:
         reason = next((text for pattern, text in _REASONS if pattern.search(said)), "no connection")
         return Unreachable(f"the repository {url} could not be reached: {reason}", host=host, source=url)
     if _ABSENT.search(said):
-        return NotFound(f"there is no git repository at {url}", source=url)
+        return NoRepository(f"there is no git repository at {url}", source=url)
     if _PRIVATE.search(said):
         message = f"there is no public git repository at {url}: it asks for a user name and password"
-        return NotFound(f"{message}. Check the path; a private repository needs credentials", source=url)
+        return NoRepository(f"{message}. Check the path; a private repository needs credentials", source=url)
     status = _STATUS.search(said)
     if status is not None:
         return SourceUnavailable(f"the repository {url} answered with status {status[1]}", source=url)

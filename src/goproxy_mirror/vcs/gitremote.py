@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from goproxy_mirror.errors import Blocked, MirrorError, NotFound, SourceTimeout, SourceUnavailable
+from goproxy_mirror.errors import Blocked, MirrorError, NoRepository, SourceTimeout, SourceUnavailable
 from goproxy_mirror.process import Completed
 from goproxy_mirror.transport import Target, Transport, UrlError, shown
 from goproxy_mirror.vcs import giterrors
@@ -115,7 +115,7 @@ class Endpoint:
             cut=True,
         )
         if reply.status in {404, 410, 401}:
-            raise NotFound(f"there is no public git repository at {self.name}", source=self.url)
+            raise NoRepository(f"there is no public git repository at {self.name}", source=self.url)
         if reply.status != 200:
             message = f"the repository {self.name} answered with status {reply.status}"
             raise SourceUnavailable(message, source=self.url)
