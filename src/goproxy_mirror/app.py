@@ -69,6 +69,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) 
         host=settings.listen.host,
         port=settings.listen.port,
         unix_socket=settings.socket,
+        unix_socket_mode=settings.socket_mode,
         workers=settings.workers,
         tls=TLSFiles(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None,
         drain=settings.shutdown_timeout,
@@ -98,7 +99,9 @@ def prepare(settings: Settings) -> Settings:
 def make_app(settings: Settings, around: Around = lambda services: services) -> App:
     """One worker's application; called in the worker's process. `around` may listen to what the services are asked."""
     start_log(settings.log_level, settings.log_format)
-    site = Site(instance=instance_id(settings.state), prefix=settings.path_prefix)
+    site = Site(
+        instance=instance_id(settings.state), prefix=settings.path_prefix, public_url=settings.public_url
+    )
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Services]:

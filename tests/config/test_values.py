@@ -14,9 +14,11 @@ from goproxy_mirror.config.values import (
     parse_bytes,
     parse_globs,
     parse_listen,
+    parse_mode,
     parse_networks,
     parse_outgoing_proxy,
     parse_path_prefix,
+    parse_public_url,
     parse_readable_file,
     parse_switch,
     redact,
@@ -150,6 +152,33 @@ def test_no_network(text: object) -> None:
     """A name is no range of addresses."""
     with pytest.raises(ValueError, match="allowed"):
         parse_networks(text)
+
+
+def test_mode() -> None:
+    """Permissions are octal digits, in which the owner keeps the right to read and write."""
+    assert parse_mode("660") == parse_mode("0660") == parse_mode(660) == 0o660
+
+
+@pytest.mark.parametrize("text", ["", "999", "60", "060", "rw-rw----", True, 0o660])
+def test_no_mode(text: object) -> None:
+    """Anything else is refused; a number in TOML is read by its digits."""
+    with pytest.raises(ValueError, match="octal"):
+        parse_mode(text)
+
+
+@pytest.mark.parametrize("text", ["http://h", "https://goproxy.corp.example:8443/", "https://[::1]:80/a/b"])
+def test_public_url(text: str) -> None:
+    """The URL under which clients reach the server has no slash at its end."""
+    assert parse_public_url(text) == text.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "h.example", "https://u:p@h", "https://h/?x", "https://h/$(id)", "ftp://h", 5]
+)
+def test_no_public_url(text: object) -> None:
+    """What could not be copied into a shell as it is, or has more than scheme, host and path, is refused."""
+    with pytest.raises(ValueError, match=r"goproxy\.corp\.example"):
+        parse_public_url(text)
 
 
 def test_globs() -> None:

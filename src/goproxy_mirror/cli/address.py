@@ -12,10 +12,12 @@ Shell = Literal["sh", "fish", "powershell", "cmd"]
 
 def client_url(settings: Settings) -> str:
     """What to set GOPROXY to. Raises `SettingError` for a Unix socket, which the go command cannot use."""
+    if settings.public_url is not None:
+        return settings.public_url + settings.path_prefix
     if settings.socket is not None:
         raise SettingError(
             f'socket = "{settings.socket}": the go command cannot ask a proxy on a Unix socket; '
-            "name the web server in front of it in GOPROXY"
+            "name the web server in front of it with --public-url"
         )
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(  # noqa: S104 (compared)
         settings.listen.host, settings.listen.host

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 import typer
 
-from goproxy_mirror.cli.address import export_line
+from goproxy_mirror.cli.address import client_url, export_line
 from goproxy_mirror.cli.options import EVERY_PANEL, with_settings
 from goproxy_mirror.config import Loaded, Settings
 
@@ -34,5 +34,7 @@ def _announce(settings: Settings, url: str) -> None:
         structlog.get_logger(__name__).info("serving", url=address)
         return
     typer.echo(f"Serving {address} (stop it with Ctrl-C)", err=True)
+    if settings.public_url is not None:
+        address = client_url(settings)
     if not address.startswith("unix:"):
         typer.echo(f"Let go use it: {export_line(address, 'sh')}", err=True)

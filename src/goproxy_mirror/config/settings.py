@@ -23,10 +23,12 @@ from goproxy_mirror.config.values import (
     parse_bytes,
     parse_globs,
     parse_listen,
+    parse_mode,
     parse_networks,
     parse_outgoing_proxy,
     parse_path,
     parse_path_prefix,
+    parse_public_url,
     parse_readable_file,
     parse_switch,
     seconds,
@@ -91,6 +93,16 @@ class Settings(BaseModel):
         Path | None,
         _optional(parse_path),
         About("Listening", "Unix socket to listen on, instead of an address.", "PATH"),
+    ] = None
+    socket_mode: Annotated[
+        int | None,
+        _optional(parse_mode),
+        About("Listening", "Who may connect to the Unix socket, in octal; else the umask.", "660"),
+    ] = None
+    public_url: Annotated[
+        str | None,
+        _optional(parse_public_url),
+        About("Listening", "URL that clients use where a web server stands in front (no prefix).", "URL"),
     ] = None
     path_prefix: Annotated[
         str,

@@ -48,6 +48,8 @@ def plain(name: str, value: object) -> object:
             return shown_seconds(value)
         case int() if about(name).metavar == "SIZE":
             return shown_bytes(value)
+        case int() if name == "socket_mode":
+            return f"{value:o}"
         case bool() | int() | None:
             return value
         case str() if name in {"https_proxy", "http_proxy"}:

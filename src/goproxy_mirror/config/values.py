@@ -19,6 +19,8 @@ _SIZE_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.ASCII)
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
+_PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?")
+_MODE = re.compile(r"0?[67][0-7][0-7]", re.ASCII)
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -189,6 +191,22 @@ def parse_networks(value: object) -> tuple[IPNetwork, ...]:
     if not isinstance(items, list | tuple):
         raise ValueError("allowed is a list of CIDR ranges such as 198.18.0.0/15")
     return tuple(parse_network(item) for item in items if str(item).strip())
+
+
+def parse_public_url(value: object) -> str:
+    """The http(s) URL under which clients reach the server, without a slash at its end."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not _PUBLIC_URL.fullmatch(text):
+        raise ValueError("allowed is an http:// or https:// URL such as https://goproxy.corp.example")
+    return text.rstrip("/")
+
+
+def parse_mode(value: object) -> int:
+    """Permissions of a file in octal digits, `660`; read and write for the owner at least."""
+    text = str(value).strip()
+    if not _MODE.fullmatch(text) or isinstance(value, bool):
+        raise ValueError('allowed are octal permissions such as "660" or "666", with 6 for the owner')
+    return int(text, 8)
 
 
 def parse_network(value: object) -> IPNetwork:
