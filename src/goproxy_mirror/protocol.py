@@ -36,6 +36,7 @@ MAX_ELEMENT = 255
 # Queries that the go command answers from the list by itself, and so never asks a proxy for.
 _CLIENT_QUERIES = frozenset({"latest", "upgrade", "patch"})
 
+_KINDS = {kind.value: kind for kind in FileKind}
 _VISIBLE = re.compile(r"[ -~]*+")
 _DATABASE_NAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._:-]|/(?=[0-9A-Za-z]))*+")
 _DATABASE_ASKED = re.compile(r"/(?=(?:lookup|tile)/)|/(?=(?:supported|latest)\Z)")
@@ -177,10 +178,11 @@ def _parse_file(path: ModulePath, name: str) -> ModuleRequest:
     if name == "list":
         return List(path)
     escaped, dot, ending = name.rpartition(".")
+    kind = _KINDS.get(dot + ending)
+    if kind is None:
+        raise NotFound(f"{path}: {name!a} is neither list nor the .info, .mod or .zip of a version")
     try:
-        return _of_version(path, escaped, FileKind(dot + ending))
-    except ValueError:
-        raise NotFound(f"{path}: {name!a} is neither list nor the .info, .mod or .zip of a version") from None
+        return _of_version(path, escaped, kind)
     except InvalidVersion as error:
         raise InvalidVersion(f"{path}: {error.message}") from None
 

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from goproxy_mirror.errors import InvalidPath, InvalidVersion
+from goproxy_mirror.errors import InvalidVersion
 from goproxy_mirror.module import semver
 from goproxy_mirror.module.modsyntax import Block, InvalidModFile, Line, statements, unquote
-from goproxy_mirror.module.path import ModulePath, check_path_major, split_path_version
+from goproxy_mirror.module.path import ModulePath, check_path_major, module_path_problem, split_path_version
 from goproxy_mirror.module.version import ModuleVersion, Version, canonical_version
 
 __all__ = ["GoMod", "InvalidModFile", "Replace", "Retract", "module_path", "parse", "parse_lax"]
@@ -59,16 +59,24 @@ class Replace(NamedTuple):
 class GoMod:
     """A go.mod file. Texts are empty where the file does not say.
 
-    `requires` has what a proxy can be asked for: a required path that is no module path (it stands for a
-    replaced folder) is left out. `replaces` is only filled by `parse`.
+    `required` has the paths and versions as they stand there; `replaces` is only filled by `parse`.
     """
 
     module: str = ""
     go: str = ""
     toolchain: str = ""
-    requires: tuple[ModuleVersion, ...] = ()
+    required: tuple[tuple[str, str], ...] = ()
     retracts: tuple[Retract, ...] = ()
     replaces: tuple[Replace, ...] = ()
+
+    @property
+    def requires(self) -> tuple[ModuleVersion, ...]:
+        """What is required and can be asked of a proxy: a path that is no module's stands for a replaced folder."""
+        return tuple(
+            ModuleVersion(ModulePath(path), Version(version))
+            for path, version in self.required
+            if module_path_problem(path) is None
+        )
 
     def is_retracted(self, version: str) -> bool:
         """Whether a version lies in a retracted range."""
@@ -119,7 +127,7 @@ def parse_lax(data: bytes) -> GoMod:
 class _Reader:
     strict: bool
     texts: dict[str, str] = field(default_factory=dict)
-    requires: list[ModuleVersion] = field(default_factory=list)
+    required: list[tuple[str, str]] = field(default_factory=list)
     retracts: list[Retract] = field(default_factory=list)
     replaces: list[Replace] = field(default_factory=list)
 
@@ -134,7 +142,7 @@ class _Reader:
             elif self.strict:
                 raise InvalidModFile(statement.number, f"unknown block type: {' '.join(statement.tokens)}")
         return GoMod(
-            requires=tuple(self.requires),
+            required=tuple(self.required),
             retracts=tuple(self.retracts),
             replaces=tuple(self.replaces),
             **self.texts,
@@ -197,10 +205,7 @@ class _Reader:
         version = _version(line, args[1])
         _check_major(line, path, version)
         if verb == "require":
-            try:
-                self.requires.append(ModuleVersion(ModulePath(path), Version(version)))
-            except InvalidPath:
-                return
+            self.required.append((path, version))
 
     def _retract(
         self, line: Line, args: tuple[str, ...], before: tuple[str, ...], block: Block | None

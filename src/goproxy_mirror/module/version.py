@@ -20,7 +20,7 @@ def canonical_version(text: str) -> str:
     parts = semver.split(text)
     if parts is None:
         return ""
-    return semver.canonical(text) + (INCOMPATIBLE if parts.build == INCOMPATIBLE else "")
+    return text if parts.build == INCOMPATIBLE else text.removesuffix(parts.build) + parts.short
 
 
 @dataclass(frozen=True, slots=True)
