@@ -74,7 +74,10 @@ def test_keys_reach_the_program_once() -> None:
     """Ctrl-C at a terminal goes to the program by the terminal's own way, and not a second time by ours."""
     import pty
 
-    script = "trap 'echo caught' INT; echo ready; for i in 1 2 3 4 5 6 7 8; do sleep 0.05; done; echo done"
+    script = (
+        "trap 'seen=1; echo caught' INT; echo ready; "
+        'while [ -z "$seen" ]; do sleep 0.05; done; sleep 0.3; echo done'
+    )
     code = (
         "import asyncio, sys; from goproxy_mirror.process import foreground; "
         f"sys.exit(asyncio.run(foreground(['sh', '-c', {script!r}], {{}})))"
