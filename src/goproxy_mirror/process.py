@@ -288,8 +288,8 @@ async def foreground(argv: Sequence[str], env: Mapping[str, str]) -> int:
             return
         if program is None:
             early.append(number)
-        elif program.returncode is None:
-            program.send_signal(number)
+        else:
+            _signal(program, number)
 
     names = () if sys.platform == "win32" else ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
     for name in names:
@@ -297,7 +297,7 @@ async def foreground(argv: Sequence[str], env: Mapping[str, str]) -> int:
     try:
         program = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **env})
         for number in early:
-            program.send_signal(number)
+            _signal(program, number)
         status = await program.wait()
     except OSError as error:
         raise NeedsTool(f"{argv[0]} could not be started: {error.strerror}") from error
@@ -305,9 +305,20 @@ async def foreground(argv: Sequence[str], env: Mapping[str, str]) -> int:
         for name in names:
             loop.remove_signal_handler(signal.Signals[name])
         if program is not None and program.returncode is None:
-            program.kill()
+            _signal(program, None)
             await program.wait()
     return status if status >= 0 else 128 - status
+
+
+def _signal(program: Process, number: int | None) -> None:
+    """Send a signal, or kill. Not by `send_signal`, which may take the exit status away from whoever waits for it."""
+    if program.returncode is not None:
+        return
+    if sys.platform == "win32":
+        program.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(program.pid, signal.SIGKILL if number is None else number)
 
 
 def _in_foreground() -> bool:

@@ -12,7 +12,7 @@ from goproxy_mirror.errors import NotFound, Unbuildable
 from goproxy_mirror.ports import Commit, Repository, TreeEntry
 from goproxy_mirror.process import Runner
 from goproxy_mirror.vcs.git import GitRepositories
-from tests.vcs.gitkit import START, Repo
+from tests.vcs.gitkit import START, Files, Repo
 
 NewRepo = Callable[..., Repo]
 
@@ -304,11 +304,10 @@ async def test_blob__files_symlinks_and_nothing(new_repo: NewRepo, repositories:
 async def test_tree__every_kind_of_entry(new_repo: NewRepo, repositories: GitRepositories) -> None:
     """In git's order, with modes, ids and sizes, relative to the folder; a folder that is not there is NotFound."""
     repo = new_repo()
-    files: dict[str, bytes | str | tuple[str, bytes | str]] = {
-        "a": "1", "a.b/x": ("100755", "22"), "a/y": "333", "l": ("120000", "a"), "m": ("160000", "1" * 40),
+    files: Files = {
+        "a.b/x": ("100755", "22"), "a/y": "333", "l": ("120000", "a"), "m": ("160000", "1" * 40),
         "caf\udce9": "", "n\nl": "", "sub/deep/f": "4444", "sub/g": "",
     }  # fmt: skip
-    del files["a"]
     repo.commit(files, tags=("v1.0.0",))
     repository = repositories.open(repo.url, trusted=True)
     commit = await repository.commit("refs/tags/v1.0.0")

@@ -10,11 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from goproxy_mirror.errors import Blocked, MirrorError, NoRepository, SourceTimeout, SourceUnavailable
 from goproxy_mirror.process import Completed
-from goproxy_mirror.transport import Target, Transport, UrlError, shown
+from goproxy_mirror.transport import Reply, Target, Transport, UrlError, shown
 from goproxy_mirror.vcs import giterrors
 from goproxy_mirror.vcs.gitcmd import Remote
 
 _ADVERTISEMENT = "/info/refs?service=git-upload-pack"
+_ADVERTISEMENT_TYPE = "application/x-git-upload-pack-advertisement"
 _MOVED_SECONDS = 3600.0
 
 Attempt = Callable[[Remote], Awaitable[Completed]]
@@ -102,11 +103,36 @@ class Endpoint:
             pinned = f"{address.host}:{address.port}:{ip}"
         return Remote(url, target.scheme, pinned)
 
+    async def confirm_empty(self) -> None:
+        """Make sure that a remote without any ref is a git repository.
+
+        git takes a page for people (a captive portal's, say) for an old server's empty repository, and an empty
+        repository is somebody's word that there are no versions. Raises `SourceUnavailable`.
+        """
+        if self.local is None and self._transport is not None:
+            reply = await self._look()
+            if reply.status != 200 or reply.headers.get("content-type") != _ADVERTISEMENT_TYPE:
+                raise self.refused("answered with something that is no git repository")
+
     async def _follow(self) -> bool:
         """Ask over HTTP where the repository has moved to. Whether that is another place."""
         if self._transport is None:
             return False
-        reply = await self._transport.get(
+        reply = await self._look()
+        if reply.status in {404, 410, 401}:
+            raise NoRepository(f"there is no public git repository at {self.name}", source=self.url)
+        if reply.status != 200:
+            raise self.refused(f"answered with status {reply.status}")
+        base = reply.url.removesuffix(_ADVERTISEMENT)
+        there = Target.parse(base)
+        if base == reply.url or there.scheme not in {"https", self._target.scheme}:
+            raise self.refused(f"moved to {shown(reply.url)}, which is no git repository over https")
+        self._moved = (base, time.monotonic() + _MOVED_SECONDS)
+        return base != self._given
+
+    async def _look(self) -> Reply:
+        assert self._transport is not None
+        return await self._transport.get(
             self._given.rstrip("/") + _ADVERTISEMENT,
             limit=1 << 16,
             led=not self._trusted,
@@ -114,17 +140,6 @@ class Endpoint:
             headers={"git-protocol": "version=2"},
             cut=True,
         )
-        if reply.status in {404, 410, 401}:
-            raise NoRepository(f"there is no public git repository at {self.name}", source=self.url)
-        if reply.status != 200:
-            message = f"the repository {self.name} answered with status {reply.status}"
-            raise SourceUnavailable(message, source=self.url)
-        base = reply.url.removesuffix(_ADVERTISEMENT)
-        there = Target.parse(base)
-        if base == reply.url or there.scheme not in {"https", self._target.scheme}:
-            raise self.refused(f"moved to {shown(reply.url)}, which is no git repository over https")
-        self._moved = (base, time.monotonic() + _MOVED_SECONDS)
-        return base != self._given
 
     def refused(self, what: str) -> MirrorError:
         """The remote did something that is not followed."""

@@ -259,6 +259,8 @@ class GitRepository:
             done = await self._endpoint.talk(lambda remote: self._list_remote(remote, lines))
             if done.returncode != 0:
                 raise self._endpoint.failure(done)
+            if not lines:
+                await self._endpoint.confirm_empty()
             found = await asyncio.to_thread(gitrefs.keep, kept, lines, now)
         self._advertised = found
         # A million tags take a third of a gigabyte; they are let go when they are of no use any more.
