@@ -101,7 +101,7 @@ class Transport:
             policy=policy,
             proxies=self._proxies,
             hosts=self.hosts,
-            tls=trust.probe,
+            trust=trust,
             resolver=resolver or self._system,  # type: ignore[arg-type]
             timeout=connect_timeout,
         )

@@ -22,6 +22,7 @@ from goproxy_mirror.transport.addresses import AddressPolicy, port_refused
 from goproxy_mirror.transport.hosts import REST, Hosts
 from goproxy_mirror.transport.memo import Memo
 from goproxy_mirror.transport.proxies import Proxies, proxy_address
+from goproxy_mirror.transport.trust import Trust
 from goproxy_mirror.transport.urls import Target, UrlError, shown
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -76,7 +77,7 @@ class Connector:
         policy: AddressPolicy,
         proxies: Proxies,
         hosts: Hosts,
-        tls: ssl.SSLContext,
+        trust: Trust,
         resolver: Resolver,
         timeout: float,
     ) -> None:
@@ -84,7 +85,7 @@ class Connector:
         self._policy = policy
         self._proxies = proxies
         self._hosts = hosts
-        self._tls = tls
+        self._trust = trust
         self._resolver = resolver
         self._timeout = timeout
         self._chosen: Memo[tuple[str, int, bool], VettedAddress] = Memo(ttl=REST)
@@ -217,7 +218,7 @@ class Connector:
 
     async def _reach(self, target: Target, ip: str, *, tls: bool) -> str:
         """Connect and leave again. Raises OSError with a reason for people."""
-        context = self._tls if tls else None
+        context = self._trust.probe if tls else None
         name = target.host if tls else None
         try:
             async with asyncio.timeout(self._timeout):
