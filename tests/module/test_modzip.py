@@ -179,6 +179,12 @@ def test_a_file_where_a_folder_is() -> None:
     assert check("a/b", "a/c", "a/d/e", "a/d/f").problem is None
 
 
+def test_a_link_that_stands_twice() -> None:
+    """A hostile tree may name a link twice; it is left out as if it stood there once."""
+    checked = check_files([Entry(b"l", SYMLINK), Entry(b"l", SYMLINK), Entry(b"a")])
+    assert (valid(checked), checked.problem) == (["a"], None)
+
+
 def test_deep_trees_are_checked_without_recursion() -> None:
     """A tree of any depth is checked."""
     deep = "x/" * 5000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goproxy_mirror.errors import SettingError
-from goproxy_mirror.module.patterns import PathPattern, expand, match_globs
+from goproxy_mirror.module.patterns import PathPattern, expand, is_glob, match_globs
 
 GLOBS = [
     ("", "rsc.io/quote", False),
@@ -76,6 +76,13 @@ def test_match_globs(glob: str, path: str, expected: bool) -> None:
     assert match_globs(glob, path) is expected
     assert match_globs([glob], path) is expected
     assert match_globs(["corp.example", glob], path) is expected
+
+
+@pytest.mark.parametrize("glob", ["[", "[]a]", "[-]", "[x-]", "a\\", "[a\\"])
+def test_malformed_globs(glob: str) -> None:
+    """A glob that matches nothing by mistake can be told from one that is meant."""
+    assert not is_glob(glob)
+    assert is_glob(glob.replace("[", "").replace("\\", "").replace("]", ""))
 
 
 def test_many_stars_are_matched_quickly() -> None:

@@ -1,3 +1,1 @@
-"""What a module is: paths, versions, patterns, go.mod, zip rules and hashes. Pure: nothing here reads or
-writes.
-"""
+"""What a module is: paths, versions, patterns, go.mod, zips and hashes. No network, no programs, no settings."""

@@ -64,7 +64,5 @@ def is_letter(char: str) -> bool:
 
 
 def fold(text: str) -> str:
-    """A form that two texts share if and only if they are equal under simple case folding (`K` is U+212A
-    too).
-    """
+    """A form that two texts share if and only if they are equal under simple case folding (`k` is `K` and U+212A)."""
     return text.lower() if text.isascii() else text.translate(_FOLDS)

@@ -95,8 +95,7 @@ class GoMod:
 
 
 def module_path(data: bytes) -> str:
-    """The module path of the first module line, or empty; forgives all other lines and is no check of the
-    path.
+    """The path on the first module line, or empty. Forgives all other lines, and does not check the path.
 
     A `module (` line yields "(", as it does for the go command.
     """

@@ -41,9 +41,7 @@ _TYPE, _REGULAR, _SYMLINK, _GITLINK = 0o170000, 0o100000, 0o120000, 0o160000
 
 
 class Entry(Protocol):
-    """A file of a tree: the path is relative to the module's root, mode and size are git's
-    (`ports.TreeEntry`).
-    """
+    """A file of a tree, as `ports.TreeEntry` is: the path from the module's root, git's mode and size."""
 
     @property
     def path(self) -> bytes: ...
@@ -60,8 +58,7 @@ E = TypeVar("E", bound=Entry)
 
 @dataclass(frozen=True, slots=True)
 class Checked(Generic[E]):
-    """Every entry of a tree in one of three lists, each in the tree's order; left out or invalid ones with
-    the reason.
+    """Every entry of a tree in one of three lists, each in the tree's order, with the reason unless it is valid.
 
     `size_problem` is there where the valid files are too many bytes together.
     """
@@ -85,8 +82,7 @@ class Checked(Generic[E]):
 
 
 def check_files(entries: Iterable[E], go_mod: GoMod | None = None) -> Checked[E]:
-    """Sort a tree's files: those that belong into the module's zip, those left out, and those that forbid
-    one.
+    """Sort a tree's files: those of the module's zip, those left out, and those that forbid a zip.
 
     `go_mod` is what `parse_lax` makes of the tree's own go.mod file, or None where it is missing or cannot be
     read: go 1.24 changed which vendored files are left out.
@@ -103,26 +99,25 @@ def check_files(entries: Iterable[E], go_mod: GoMod | None = None) -> Checked[E]
     room = MAX_ZIP
     for name, entry in files:
         reason = omission.reason(name, entry.mode)
-        if reason is None:
-            problem = names.problem(name)
-            if problem is None and _is_regular(entry):
-                room -= entry.size or 0
-                problem = size_problem(name, entry.size or 0)
-            if problem is None and _is_regular(entry):
-                valid.append(entry)
-                continue
-            if problem is not None and name not in omitted:
+        problem = None if reason else names.problem(name)
+        if not reason and not problem:
+            reason = _irregularity(entry)
+        if not reason and not problem:
+            size = entry.size or 0
+            room -= size
+            problem = size_problem(name, size)
+        if not reason and not problem:
+            valid.append(entry)
+        elif name not in omitted:  # a hostile tree may have a name twice; the first time decides
+            if reason:
+                omitted[name] = (entry, reason)
+            elif problem:
                 invalid.append((entry, problem))
-                continue
-            reason = "file is a symbolic link" if entry.mode & _TYPE == _SYMLINK else "not a regular file"
-        omitted.setdefault(name, (entry, reason))
     return Checked(tuple(valid), tuple(omitted.values()), tuple(invalid), TOO_LARGE if room < 0 else None)
 
 
 class _Omission:
-    """Why files are left out whatever they are named; `modules` are the folders with a go.mod file of their
-    own.
-    """
+    """Why files are left out whatever their name; `modules` are the folders that have a go.mod file of their own."""
 
     def __init__(self, *, modules: set[str], new_vendoring: bool) -> None:
         self._modules = modules
@@ -171,6 +166,13 @@ class _Omission:
 
 def _is_go_mod(name: str) -> bool:
     return name[-6:].lower() == "go.mod" and name[-7:-6] in {"", "/"}
+
+
+def _irregularity(entry: Entry) -> str | None:
+    """Why an entry whose name is well is left out, or None: only regular files are written."""
+    if _is_regular(entry):
+        return None
+    return "file is a symbolic link" if entry.mode & _TYPE == _SYMLINK else "not a regular file"
 
 
 def _is_regular(entry: Entry) -> bool:
@@ -229,14 +231,13 @@ class _Packing:
 
 
 class ZipWriter:
-    """Writes a module zip into the container that the go command uses: all deflated, sizes behind the data,
-    no times, no attributes, no folders.
+    """Writes a module zip, in the container that the go command uses.
 
-    Names are given without the prefix (see `zip_prefix`), and have passed `check_files`. A body comes in
-    pieces between `begin` and `end`, or with `add`. Raises Unbuildable when the files are too many bytes:
-    their sizes in the tree may have said less, since git converts what it archives. As a context manager, it
-    finishes the zip unless there was an exception. Compressing is work for the processor: not for the event
-    loop.
+    That is: all deflated, sizes behind the data, no times, no attributes, no folders. Names are given without the
+    prefix (see `zip_prefix`), and have passed `check_files`. A body comes in pieces between `begin` and `end`, or with
+    `add`. Raises Unbuildable when the files are too many bytes: their sizes in the tree may have said less, since git
+    converts what it archives. As a context manager, it finishes the zip unless there was an exception. Compressing is
+    work for the processor: not for the event loop.
     """
 
     def __init__(self, path: Path, prefix: str) -> None:

@@ -1,5 +1,4 @@
-"""Module paths, import paths and file paths: what they may hold, how they are escaped, and their major
-versions.
+"""Module, import and file paths: what they may hold, how they are escaped, and their major versions.
 
 The rules are golang.org/x/mod/module's. A module path becomes part of a URL and of a file name on systems
 that fold case, so the escaped form has no capital: each becomes `!` and its small letter. Paths are plain

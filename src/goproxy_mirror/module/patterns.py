@@ -1,6 +1,4 @@
-"""Patterns over module paths: the go command's globs (GOPRIVATE and its kin), and the left sides of mirror
-rules.
-"""
+"""Patterns over module paths: the go command's globs (as in GOPRIVATE), and the left sides of mirror rules."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ _LITERAL = re.compile(r"[0-9A-Za-z._~/-]*")
 
 
 def match_globs(globs: str | Sequence[str], path: str) -> bool:
-    """Whether a prefix of the path matches one of the globs, as GOPRIVATE is matched (`go help
-    module-private`).
+    """Whether a prefix of the path matches one of the globs, as for GOPRIVATE (`go help module-private`).
 
     `globs` is a comma-separated list, or several. A glob matches as many elements as it has itself; empty and
     malformed ones match nothing, and a slash at a glob's end does not count.
@@ -81,9 +78,7 @@ def _glob_pattern(glob: str) -> str | None:
 
 
 def _glob_class(glob: str, position: int) -> tuple[str, int] | None:
-    """The expression for a `[…]` whose inside begins at `position`, and where it ends; None if it is
-    malformed.
-    """
+    """The expression for a `[…]` whose inside begins at `position`, and where it ends; None if malformed."""
     negated = glob[position : position + 1] == "^"
     position += negated
     ranges: list[tuple[str, str]] = []

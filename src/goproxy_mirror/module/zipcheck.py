@@ -11,8 +11,7 @@ from goproxy_mirror.module.zipreader import InvalidZip, Member
 
 
 def check_members(mv: ModuleVersion, members: Iterable[Member]) -> None:
-    """Raise InvalidZip unless a zip with these entries is one that the go command unpacks as the module
-    version.
+    """Raise InvalidZip unless the go command would unpack a zip with these entries as the module version.
 
     Folders may stand in it, though the go command writes none: other proxies do.
     """

@@ -41,6 +41,7 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64 = struct.Struct("<4sLQL")
 _END = struct.Struct("<4s4H2LH")
+_MOST = (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)  # what the plain end says where only the ZIP64 records can
 
 
 class InvalidZip(SourceUnavailable):
@@ -77,9 +78,7 @@ class ZipReader:
         self._file.close()
 
     def read(self, member: Member) -> Iterator[bytes]:
-        """A file's content in pieces of at most 1 MiB. Read to the end, it has the size and checksum it
-        claims.
-        """
+        """A file's content in pieces of at most 1 MiB; once it is read to its end, its size and checksum are true."""
         size = crc = 0
         for piece in self._inflated(member) if member.deflated else self._packed(member):
             size += len(piece)
@@ -141,9 +140,7 @@ def _members(file: BinaryIO) -> tuple[Member, ...]:
 
 
 def _directory_place(file: BinaryIO) -> tuple[int, int, int]:
-    """The number of entries, and the size and offset of their directory, which ends where the end records
-    begin.
-    """
+    """The number of entries, and the size and offset of their directory; the end records follow it at once."""
     length = file.seek(0, 2)
     if length > MAX_BYTES:
         raise InvalidZip(f"the zip has {length} bytes; a module's has at most {MAX_BYTES}")
@@ -156,29 +153,28 @@ def _directory_place(file: BinaryIO) -> tuple[int, int, int]:
     if disk or first_disk or here != count:
         raise InvalidZip("the zip is one part of several")
     if start + size != end:
-        end -= _LOCATOR64.size + _END64.size
-        if end < 0:
-            raise InvalidZip("the zip's directory is not where its end says")
-        records = _read_at(file, end, _END64.size + _LOCATOR64.size)
-        mark64, length64, _, _, disk, first_disk, here64, count64, size64, start64 = _END64.unpack_from(
-            records
-        )
-        if (mark64, length64, disk, first_disk) != (b"PK\6\6", _END64.size - 12, 0, 0) or here64 != count64:
-            raise InvalidZip("the zip's directory is not where its end says")
-        if _LOCATOR64.unpack_from(records, _END64.size) != (b"PK\6\7", 0, end, 1):
-            raise InvalidZip("the zip's ZIP64 records do not fit each other")
-        for short, long, most in (
-            (count, count64, 0xFFFF),
-            (size, size64, 0xFFFFFFFF),
-            (start, start64, 0xFFFFFFFF),
-        ):
-            if short not in {long, most}:
-                raise InvalidZip("the zip's ZIP64 records contradict its end")
-        count, size, start = count64, size64, start64
-        if start + size != end:
-            raise InvalidZip("the zip's directory is not where its end says")
+        end -= _END64.size + _LOCATOR64.size
+        count, size, start = _place64(file, end, (count, size, start))
+    if start + size != end:
+        raise InvalidZip("the zip's directory is not where its end says")
     if count > MAX_FILES:
         raise InvalidZip(f"the zip has {count} entries; at most {MAX_FILES} are read")
+    return count, size, start
+
+
+def _place64(file: BinaryIO, end: int, short: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The same from the ZIP64 records at `end`, which must agree with what the plain record was able to say."""
+    if end < 0:
+        raise InvalidZip("the zip's directory is not where its end says")
+    records = _read_at(file, end, _END64.size + _LOCATOR64.size)
+    mark, length, _, _, disk, first_disk, here, *place = _END64.unpack_from(records)
+    locator = _LOCATOR64.unpack_from(records, _END64.size)
+    count, size, start = place
+    if (mark, length, disk, first_disk) != (b"PK\6\6", _END64.size - 12, 0, 0) or here != count:
+        raise InvalidZip("the zip's directory is not where its end says")
+    said = all(plain in {long, most} for plain, long, most in zip(short, place, _MOST, strict=True))
+    if locator != (b"PK\6\7", 0, end, 1) or not said:
+        raise InvalidZip("the zip's ZIP64 records contradict its end")
     return count, size, start
 
 

@@ -1,0 +1,8 @@
+"""Properties are checked without a clock: a busy machine must not fail them."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
