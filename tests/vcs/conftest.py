@@ -10,6 +10,9 @@ import pytest
 from goproxy_mirror.process import Runner
 from goproxy_mirror.vcs.git import GitRepositories
 from tests.vcs.gitkit import Repo
+from tests.vcs.pagekit import discovery, new_discovery, proxy, site, tls
+
+__all__ = ["discovery", "new_discovery", "proxy", "site", "tls"]
 
 
 @pytest.fixture
