@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from goproxy_mirror.errors import BadRequest, InvalidVersion, NotFound
@@ -139,8 +140,11 @@ def file_key(mv: ModuleVersion, kind: FileKind) -> str:
     return f"{mv.path.escaped}/@v/{mv.version.escaped}{kind.value}"
 
 
+@lru_cache(maxsize=4096)
 def parse(path: str) -> Request:
     """The request that a URL path makes: decoded once, without the server's own prefix.
+
+    Remembers what it has answered, since a build asks the same things of a proxy again and again; refusals are not kept.
 
     Raises BadRequest for what can only be a mistake or an attack, InvalidPath or InvalidVersion for a module
     path or a version that cannot exist, and NotFound for a path that the protocol does not have.
