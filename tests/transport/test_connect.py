@@ -196,6 +196,24 @@ async def test_a_proxy_that_refuses_the_tunnel_is_unreachable(
         transport = make_transport(proxies=Proxies(https=proxy.url))
         with pytest.raises(Unreachable, match=r"could not connect to x\.test") as failure:
             await transport.get("https://x.test/", limit=100, led=True)
+        assert failure.value.host == "x.test"
+        with pytest.raises(Unreachable, match=r"could not connect to y\.test: it answered 502"):
+            await transport.connectable("https://y.test/repo")
+
+
+async def test_a_proxy_that_waits_for_the_host_is_not_waited_for(
+    make_transport: Callable[..., Transport],
+) -> None:
+    """A proxy that is there, and cannot reach the host, counts as the host that cannot be reached: git is never begun."""
+
+    async def silence(_: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with Origin(always(silence)) as proxy:
+        transport = make_transport(proxies=Proxies(https=proxy.url), connect_timeout=0.2)
+        with pytest.raises(Unreachable, match=r"could not connect to x\.test") as failure:
+            await transport.connectable("https://x.test/repo")
+        assert proxy.paths == ["x.test:443"]
     assert failure.value.host == "x.test"
 
 

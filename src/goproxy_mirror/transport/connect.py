@@ -21,8 +21,9 @@ from goproxy_mirror.errors import Blocked, SourceUnavailable, Unreachable
 from goproxy_mirror.transport.addresses import AddressPolicy, port_refused
 from goproxy_mirror.transport.hosts import REST, Hosts
 from goproxy_mirror.transport.memo import Memo
-from goproxy_mirror.transport.proxies import Proxies, proxy_address
+from goproxy_mirror.transport.proxies import Proxies
 from goproxy_mirror.transport.trust import Trust
+from goproxy_mirror.transport.tunnel import try_tunnel
 from goproxy_mirror.transport.urls import Target, UrlError, shown
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -122,7 +123,7 @@ class Connector:
             elif proxy is None:
                 addresses = await self._resolve(target)
             if proxy is not None:
-                await self._try_proxy(target, proxy)
+                await try_tunnel(target, proxy, timeout=self._timeout, trust=lambda: self._trust.probe)
                 return VettedAddress(target.host, target.port, None)
             ip = await self._first(target, addresses, tls=target.scheme == "https")
         except Unreachable:
@@ -181,16 +182,6 @@ class Connector:
         if not addresses:
             raise Unreachable(f"{target.host} has no address", host=target.authority)
         return addresses
-
-    async def _try_proxy(self, target: Target, proxy: str) -> None:
-        host, port = proxy_address(proxy)
-        try:
-            async with asyncio.timeout(self._timeout):
-                _, writer = await asyncio.open_connection(host, port)
-        except (OSError, TimeoutError):
-            message = f"the forward proxy {shown(proxy)} for {target.host} could not be reached"
-            raise Unreachable(message, host=target.authority) from None
-        writer.close()
 
     async def _first(self, target: Target, addresses: Sequence[str], *, tls: bool) -> str:
         """The first address with which a connection comes about."""
