@@ -76,7 +76,7 @@ class World:
             reach=self.reach,
             order=order,
             connect=self.connect,
-            proxy=lambda url: FakeSource(url),
+            proxy=FakeSource,
             origin_wait=0.05,
         )
 
