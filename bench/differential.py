@@ -169,7 +169,7 @@ async def compare(
     inner = set(commits) - set(subject.git("for-each-ref", "--format=%(objectname) %(*objectname)").split())
     whole = chance.choice(sorted(inner)) if inner else "HEAD"
     list(reference.download([(subject.path, whole)]))
-    paths = modules(subject, [*chance.sample(commits, min(12, len(commits))), "HEAD"])
+    paths = modules(subject, chance.sample(commits, min(12, len(commits))))
     found: list[str] = []
     given: dict[tuple[str, str], None] = {}
     total = 0
