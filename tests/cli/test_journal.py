@@ -55,7 +55,7 @@ async def listened(journal: Journal, *answers: FileAnswer | TextAnswer | MirrorE
 
 async def test_nothing_asked() -> None:
     """A command that asked for nothing is not followed by a word."""
-    assert Journal().lines() == []
+    assert Journal().lines(failures=True) == []
 
 
 async def test_where_files_came_from() -> None:
@@ -64,7 +64,7 @@ async def test_where_files_came_from() -> None:
     await listened(
         journal, file("https://b.example"), file("https://a.example"), file("https://a.example"), file(None)
     )
-    assert journal.lines() == [
+    assert journal.lines(failures=True) == [
         "fetched 2 files from https://a.example, 1 file from https://b.example",
         "1 file was here already",
     ]
@@ -74,7 +74,8 @@ async def test_failures() -> None:
     """Failures are named, a few of them; an absence is what the go command lives by."""
     journal = Journal()
     await listened(journal, NotFound("no"), SourceUnavailable("https://a.example\ndid not answer"))
-    assert journal.lines() == ["failed: the versions of a.example/m: https://a.example did not answer"]
+    assert journal.lines(failures=True) == ["failed: the versions of a.example/m: https://a.example did not answer"]
+    assert journal.lines(failures=False) == []
 
 
 async def test_many_failures() -> None:
@@ -82,12 +83,12 @@ async def test_many_failures() -> None:
     journal = Journal()
     for number in range(8):
         journal.failed(List(ModulePath.parse(f"a.example/m{number}")), SourceUnavailable("down"))
-    assert len(journal.lines()) == 6
-    assert journal.lines()[-1] == "failed: 3 more"
+    assert len(journal.lines(failures=True)) == 6
+    assert journal.lines(failures=True)[-1] == "failed: 3 more"
 
 
 async def test_stale_answers() -> None:
     """That an answer was old is said."""
     journal = Journal()
     await listened(journal, TextAnswer(b"", "text/plain", 0, 0.0, stale=True))
-    assert "every source was down" in journal.lines()[0]
+    assert "every source was down" in journal.lines(failures=True)[0]

@@ -41,8 +41,11 @@ class Journal:
         if not isinstance(failure, NotFound):
             self._failures[str(request)] = " ".join(failure.message.split())
 
-    def lines(self) -> list[str]:
-        """The journal in a few lines; none where nothing was asked."""
+    def lines(self, *, failures: bool) -> list[str]:
+        """The journal in a few lines; none where nothing was asked.
+
+        The go command asks for every prefix of an import path, so that failures only say something where it failed too.
+        """
         found = []
         if self._fetched:
             homes = ", ".join(f"{_files(count)} from {home}" for home, count in self._fetched.most_common())
@@ -52,10 +55,12 @@ class Journal:
         if self._stale:
             questions = "1 question" if self._stale == 1 else f"{self._stale} questions"
             found.append(f"{questions} answered as before, since every source was down")
-        failures = [f"failed: {request}: {reason}" for request, reason in self._failures.items()]
-        if len(failures) > _SHOWN_FAILURES:
-            failures[_SHOWN_FAILURES:] = [f"failed: {len(failures) - _SHOWN_FAILURES} more"]
-        return found + failures
+        if not failures:
+            return found
+        failed = [f"failed: {request}: {reason}" for request, reason in self._failures.items()]
+        if len(failed) > _SHOWN_FAILURES:
+            failed[_SHOWN_FAILURES:] = [f"failed: {len(failed) - _SHOWN_FAILURES} more"]
+        return found + failed
 
 
 def _files(count: int) -> str:

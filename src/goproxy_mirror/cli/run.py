@@ -41,7 +41,7 @@ def run(
     settings = app.prepare(for_one_command(loaded))
     journal = Journal()
     status = asyncio.run(_run(settings, command, journal))
-    for line in journal.lines():
+    for line in journal.lines(failures=status != 0):
         typer.echo(f"goproxy-mirror: {line}", err=True)
     return status
 
