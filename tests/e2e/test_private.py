@@ -31,7 +31,7 @@ def test_private_modules_never_leave(
     start_server: StartServer, developer: NewDeveloper, upstream: Upstream, house: Internet
 ) -> None:
     """A module under GOPRIVATE comes from its own repository; the upstream sees other names only."""
-    server = start_server("--upstream", f"{upstream.url},direct", "--private", "corp.example/*")
+    server = start_server("--upstream", f"{upstream.url},direct", "--private", "corp.example")
     go = developer(server.url)
     go.project(main_package(PRIVATE, "github.com/google/uuid"))
     go.run("mod", "tidy").ok()

@@ -88,9 +88,9 @@ def test_info_is_what_go_writes(server: Server, straight: Go, developer: NewDeve
 
 def test_origin_that_a_page_names_must_be_public(start_server: StartServer, origin: Internet) -> None:
     """A page that leads to this machine's own addresses is refused, and the refusal names the flag that allows it."""
-    origin.page("golang.org/x/inside", "golang.org/x/inside git https://127.0.0.1:1/inside")
+    origin.page("golang.org/x/inside", "golang.org/x/inside git https://127.0.0.1/inside")
     server = start_server("--upstream", "direct", "--no-builtin-mirrors")
     answer = server.get("/golang.org/x/inside/@v/list")
     assert answer.status == 403
     assert "--allow-address" in answer.text
-    assert "127.0.0.1:1" not in origin.proxy.asked
+    assert "127.0.0.1" not in origin.hosts_asked

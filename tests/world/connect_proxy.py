@@ -54,7 +54,9 @@ class ConnectProxy:
         words = client.rfile.readline(4096).decode("latin-1").split()
         while client.rfile.readline(65536).strip():
             pass
-        target = words[1] if len(words) > 1 else ""
+        if len(words) < 2:
+            return
+        target = words[1]
         self.asked.append(target)
         host = target.rsplit(":", 1)[0]
         if words[:1] != ["CONNECT"]:

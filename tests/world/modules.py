@@ -21,7 +21,7 @@ from tests.world.folders import cache_folder
 from tests.world.go import Go, go_binary, main_package, write_files
 from tests.world.standins import write_standins
 
-FORMAT = "2"
+FORMAT = "3"
 """Raise this when the pinned versions or the layout of the kept folder change."""
 
 MOD = "golang.org/x/mod"
@@ -32,6 +32,8 @@ QUOTE = "rsc.io/quote"
 UUID = "github.com/google/uuid"
 YAML = "gopkg.in/yaml.v3"
 TOML = "github.com/BurntSushi/toml"
+CHECK = "gopkg.in/check.v1"
+CHECK_VERSION = "v0.0.0-20161208181325-20d25e280405"
 ERRORS = "github.com/pkg/errors"
 ERRORS_VERSIONS = ("v0.8.0", "v0.8.1")
 
@@ -54,6 +56,7 @@ DOWNLOADS = (
     *(f"{MOD}@{version}" for version in MOD_VERSIONS),
     f"{HELLO}@{HELLO_VERSION}",
     f"{TOML}@v0.3.1",
+    f"{CHECK}@{CHECK_VERSION}",
     *(f"{ERRORS}@{version}" for version in ERRORS_VERSIONS),
 )
 
