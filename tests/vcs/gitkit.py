@@ -127,6 +127,10 @@ class Served:
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     answers: Callable[[str], tuple[int, Mapping[str, str], bytes] | None] = lambda _: None
     before: Callable[[str], None] = lambda _: None
+    drop_protocol: bool = False
+    """As some servers in between do: no client's wish for version 2 comes through."""
+    dumb: bool = False
+    """A server of plain files."""
 
     def posts(self, word: bytes) -> list[bytes]:
         """The bodies of requests to git-upload-pack that hold a word."""
@@ -174,6 +178,9 @@ def serve(root: Path, authority: trustme.CA | None = None, name: str = "127.0.0.
 
         def _git(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
             path, _, query = self.path.partition("?")
+            if served.dumb:
+                file = served.root / unquote(path).lstrip("/")
+                return (200, {}, file.read_bytes()) if file.is_file() else (404, {}, b"")
             pairs = served.config
             env = {
                 **_ENVIRONMENT,
@@ -185,7 +192,7 @@ def serve(root: Path, authority: trustme.CA | None = None, name: str = "127.0.0.
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "CONTENT_LENGTH": str(len(body)),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "GIT_PROTOCOL": "" if served.drop_protocol else self.headers.get("Git-Protocol", ""),
                 "REMOTE_ADDR": "127.0.0.1",
                 "GIT_CONFIG_COUNT": str(len(pairs)),
             }

@@ -25,6 +25,7 @@ from tests.vcs.gitkit import Repo, Served, serve
 
 NewRepo = Callable[..., Repo]
 HOSTS = {
+    "127.0.0.1": ["127.0.0.1"],
     "repo.test": ["127.0.0.1"],
     "moved.test": ["127.0.0.1"],
     "inner.test": ["10.0.0.1"],

@@ -13,6 +13,7 @@ from goproxy_mirror.vcs import gitbare
 from goproxy_mirror.vcs.gitcmd import Git
 from goproxy_mirror.vcs.gitlock import try_lock
 from goproxy_mirror.vcs.gitremote import Endpoint, folder_name
+from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
 from goproxy_mirror.vcs.gitrepo import USED_SECONDS, GitRepository
 from goproxy_mirror.vcs.gitstore import LocalCopy
 
@@ -62,12 +63,13 @@ class GitRepositories:
         if repository is None:
             endpoint = Endpoint(url, trusted=trusted, transport=self._transport)
             folder = self._folder / folder_name(url)
+            refs = RemoteRefs(
+                self._git, endpoint, folder / "refs", ttl=self._refs_ttl, timeout=self._refs_timeout
+            )
             copy = LocalCopy(
                 self._git, folder, endpoint, fetch_timeout=self._fetch_timeout, limits=self._limits
             )
-            repository = GitRepository(
-                self._git, endpoint, copy, refs_ttl=self._refs_ttl, refs_timeout=self._refs_timeout
-            )
+            repository = GitRepository(self._git, endpoint, refs, copy)
         self._opened[key] = repository
         if len(self._opened) > _MOST_OPENED:
             del self._opened[next(iter(self._opened))]

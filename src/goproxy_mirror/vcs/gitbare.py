@@ -82,12 +82,12 @@ def trim_marks(repository: Path, keep: int) -> None:
     A mark tells the server what is here already, and each is told at each fetch. Objects stay, since nothing is
     ever collected as garbage.
     """
-    marks = [entry for entry in os.scandir(repository / "refs" / "at") if entry.is_file()]
-    if len(marks) > 2 * keep:
-        marks.sort(key=lambda mark: mark.stat().st_mtime)
-        for mark in marks[:-keep]:
-            with contextlib.suppress(OSError):
-                os.unlink(mark.path)  # noqa: PTH108 - scandir gives no Path
+    with contextlib.suppress(OSError):
+        marks = [*(repository / "refs" / "at").iterdir()]
+        if len(marks) > 2 * keep:
+            marks.sort(key=lambda mark: mark.stat().st_mtime)
+            for mark in marks[:-keep]:
+                mark.unlink()
 
 
 def _finish(made: Path, repository: Path) -> None:

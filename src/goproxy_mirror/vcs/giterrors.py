@@ -32,7 +32,7 @@ _GONE = re.compile(r"couldn't find remote ref|no such remote ref")
 _DAMAGED = re.compile(
     r"(?i)is corrupt|bad object|unable to read|loose object|not a git repository: |packfile .* cannot be|"
     r"invalid shallow line|shallow file has changed|index file .* is too small|not a valid object|"
-    r"did not send all necessary objects|unable to parse|bad (?:tree|config|pack)|mismatched algorithms|"
+    r"did not send all necessary objects|unable to parse|bad (?:tree|config|pack|shallow)|mismatched algorithms|"
     r"unable to create '[^']*\.lock'"
 )
 

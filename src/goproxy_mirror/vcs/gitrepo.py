@@ -2,55 +2,64 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from goproxy_mirror.errors import NotFound, SourceUnavailable, StorageError, Unbuildable
+from goproxy_mirror.errors import NotFound, StorageError, Unbuildable
 from goproxy_mirror.ports import Commit, Refs, TreeEntry
-from goproxy_mirror.process import Completed, Running
-from goproxy_mirror.vcs import archive, gitrefs, objects
-from goproxy_mirror.vcs.gitcmd import Git, Remote
+from goproxy_mirror.process import Running
+from goproxy_mirror.vcs import archive, objects
+from goproxy_mirror.vcs.gitcmd import Git
 from goproxy_mirror.vcs.gitrefs import Advertised
 from goproxy_mirror.vcs.gitremote import Endpoint
-from goproxy_mirror.vcs.gitstore import LARGEST_FILE, LocalCopy, Moved
+from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
+from goproxy_mirror.vcs.gitstore import LARGEST_FILE, Damaged, LocalCopy, Moved
 from goproxy_mirror.vcs.shared import Shared
 
 USED_SECONDS = 900.0
 """A copy that was used no longer ago than this is not removed."""
 
-_REFS_LIMIT = 64 << 20
 _TREE_LIMIT = 256 << 20
 _MARK_SECONDS = 60.0
 _KEPT = 1024
 _HEX = re.compile(r"[0-9a-f]{7,64}")
 _FULL = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
+P = ParamSpec("P")
 K = TypeVar("K")
 V = TypeVar("V")
 Contents = AsyncIterator[tuple[TreeEntry, AsyncIterator[bytes]]]
 
 
-class GitRepository:
-    """One repository. `refs_ttl` and `refs_timeout` in seconds."""
+def _once_more(
+    method: Callable[Concatenate[GitRepository, P], Awaitable[V]],
+) -> Callable[Concatenate[GitRepository, P], Coroutine[Any, Any, V]]:
+    """Ask again, once, where the copy turned out to be damaged: it is made anew."""
 
-    def __init__(
-        self, git: Git, endpoint: Endpoint, copy: LocalCopy, *, refs_ttl: float, refs_timeout: float
-    ) -> None:
+    @wraps(method)
+    async def asking(repository: GitRepository, /, *args: P.args, **kwargs: P.kwargs) -> V:
+        try:
+            return await method(repository, *args, **kwargs)
+        except Damaged:
+            return await method(repository, *args, **kwargs)
+
+    return asking
+
+
+class GitRepository:
+    """One repository: what its remote advertises, and what its copy holds."""
+
+    def __init__(self, git: Git, endpoint: Endpoint, remote_refs: RemoteRefs, copy: LocalCopy) -> None:
         self._git = git
         self._endpoint = endpoint
         self._copy = copy
-        self._refs_ttl = refs_ttl
-        self._refs_timeout = refs_timeout
-        self._advertised: Advertised | None = None
-        self._asking: Shared[Advertised] = Shared()
+        self._remote_refs = remote_refs
         self._fetching: Shared[None] = Shared()
         self._commits: dict[str, Commit] = {}
         self._attributes: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -68,17 +77,19 @@ class GitRepository:
 
     async def refs(self) -> Refs:
         """All advertised heads and tags, no older than the time to live."""
-        return (await self._advertisement()).refs
+        return (await self._remote_refs.current()).refs
 
+    @_once_more
     async def commit(self, ref_or_id: str) -> Commit:
         """The commit that a full ref name, `HEAD` or an advertised id leads to."""
         try:
             return await self._commit(ref_or_id)
         except Moved:
             # Refs are believed for a while; meanwhile a branch may have moved, or a tag.
-            await self._forget_refs()
+            await self._remote_refs.forget()
             return await self._commit(ref_or_id)
 
+    @_once_more
     async def find(self, prefix: str) -> Commit:
         """The only commit whose id begins with `prefix` among those reachable from heads and tags.
 
@@ -87,7 +98,7 @@ class GitRepository:
         """
         if not _HEX.fullmatch(prefix):
             raise self._unknown(prefix)
-        advertised = await self._advertisement()
+        advertised = await self._remote_refs.current()
         ends = {oid: name for name, oid in advertised.names()}
         tips = [oid for oid in ends if oid.startswith(prefix)]
         if len(tips) > 1 or not ends:
@@ -97,8 +108,8 @@ class GitRepository:
         try:
             await self._fetch_history(ends, advertised)
         except Moved:
-            await self._forget_refs()
-            advertised = await self._advertisement()
+            await self._remote_refs.forget()
+            advertised = await self._remote_refs.current()
             ends = {oid: name for name, oid in advertised.names()}
             await self._fetch_history(ends, advertised)
         candidates = await self._read_history("rev-parse", f"--disambiguate={prefix}")
@@ -118,9 +129,10 @@ class GitRepository:
             raise self._unknown(prefix)
         return commit
 
+    @_once_more
     async def merged_tags(self, commit: Commit) -> Sequence[str]:
         """Names of the tags that are ancestors of the commit, or the commit itself."""
-        advertised = await self._advertisement()
+        advertised = await self._remote_refs.current()
         tags: dict[bytes, list[str]] = {}
         for tag, oid in advertised.refs.tags.items():
             tags.setdefault(advertised.refs.peeled.get(tag, oid).encode("ascii"), []).append(tag)
@@ -140,18 +152,23 @@ class GitRepository:
                 raise self._unreadable()
         return merged
 
+    @_once_more
     async def is_ancestor(self, tag: str, commit: Commit) -> bool:
         """Whether the commit of `refs/tags/<tag>` is an ancestor of the commit, or the commit itself."""
-        advertised = await self._advertisement()
+        advertised = await self._remote_refs.current()
         oid = advertised.id_of(f"refs/tags/{tag}")
         if oid is None or oid == commit.id:
             return oid is not None
         await self._fetch_history_of(commit, advertised)
-        # Fails for a tag whose commit did not come with the history: then it is no ancestor either.
+        if not await self._copy.knows(oid):
+            return False
         arguments = ("merge-base", "--is-ancestor", "--end-of-options", oid, commit.id)
         done = await self._git.run(self._copy.history, arguments)
+        if done.returncode not in {0, 1}:
+            raise self._unreadable()
         return done.returncode == 0
 
+    @_once_more
     async def blob(self, commit: Commit, path: str, limit: int) -> bytes | None:
         """The raw blob at a path; a symlink yields its target text; None where no blob is."""
         if not path or "\n" in path or "\0" in path or path.startswith(("./", "../")):
@@ -180,6 +197,7 @@ class GitRepository:
             )
         return body
 
+    @_once_more
     async def tree(self, commit: Commit, subdir: str) -> Sequence[TreeEntry]:
         """Every entry below a folder that is no folder itself, recursively, in git's order.
 
@@ -233,7 +251,7 @@ class GitRepository:
             yield entry, batch.body()
 
     async def _commit(self, ref_or_id: str) -> Commit:
-        advertised = await self._advertisement()
+        advertised = await self._remote_refs.current()
         if _FULL.fullmatch(ref_or_id):
             oid, name = ref_or_id, advertised.name_of(ref_or_id)
         else:
@@ -243,62 +261,12 @@ class GitRepository:
         await self._fetch(oid, name, advertised)
         return await self._read_commit(oid)
 
-    async def _advertisement(self) -> Advertised:
-        known = self._advertised
-        now = time.time()
-        if known is not None and now - self._refs_ttl <= known.fetched <= now:
-            return known
-        return await self._asking.do("refs", self._ask)
-
-    async def _ask(self) -> Advertised:
-        now = time.time()
-        kept = self._copy.folder / "refs"
-        found = await asyncio.to_thread(gitrefs.load, kept, now - self._refs_ttl, now)
-        if found is None:
-            lines: list[bytes] = []
-            done = await self._endpoint.talk(lambda remote: self._list_remote(remote, lines))
-            if done.returncode != 0:
-                raise self._endpoint.failure(done)
-            if not lines:
-                await self._endpoint.confirm_empty()
-            found = await asyncio.to_thread(gitrefs.keep, kept, lines, now)
-        self._advertised = found
-        # A million tags take a third of a gigabyte; they are let go when they are of no use any more.
-        asyncio.get_running_loop().call_later(self._refs_ttl, self._let_go, found)
-        return found
-
-    async def _list_remote(self, remote: Remote, lines: list[bytes]) -> Completed:
-        """Run `git ls-remote`, and put what it says about HEAD, heads and tags into `lines`."""
-        lines.clear()
-        arguments = ("ls-remote", "--quiet", "--end-of-options", "origin")
-        async with self._git.stream(None, arguments, remote=remote, timeout=self._refs_timeout) as running:
-            running.stdin.close()
-            size, left = 0, b""
-            while chunk := await running.stdout.read(objects.CHUNK):
-                *whole, left = (left + chunk).split(b"\n")
-                wanted = [line for line in whole if gitrefs.is_wanted(line)]
-                size += sum(map(len, wanted)) + len(left)
-                if size > _REFS_LIMIT:
-                    message = f"the repository {self._endpoint.name} advertises more than {_REFS_LIMIT} bytes of refs"
-                    raise SourceUnavailable(message, source=self.url)
-                lines += wanted
-            return Completed(await running.wait(), b"", running.stderr)
-
-    def _let_go(self, advertised: Advertised) -> None:
-        if self._advertised is advertised:
-            self._advertised = None
-
-    async def _forget_refs(self) -> None:
-        self._advertised = None
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread((self._copy.folder / "refs").unlink, missing_ok=True)
-
     async def _ensure(self, commit: Commit) -> None:
         """See to it that the commit and its folders are here."""
         self._mark_used()
         if await self._copy.holds(commit.id):
             return
-        advertised = await self._advertisement()
+        advertised = await self._remote_refs.current()
         try:
             await self._fetch(commit.id, advertised.name_of(commit.id), advertised)
         except Moved:
@@ -310,7 +278,12 @@ class GitRepository:
         await self._fetching.do((oid, ref), fetch)
 
     async def _fetch_blobs(self, oids: Iterable[str], commit: Commit) -> None:
-        await self._copy.fetch_blobs(oids, commit.id, sha256=len(commit.id) == 64)
+        missing = await self._copy.missing(oids)
+        # From a local path everything has come at once, but what is too large for any module.
+        if missing and not self.local:
+            advertised = await self._remote_refs.current()
+            name = advertised.name_of(commit.id)
+            await self._copy.fetch_blobs(missing, commit.id, name, sha256=len(commit.id) == 64)
 
     async def _fetch_history(self, wanted: Mapping[str, str], advertised: Advertised) -> None:
         self._mark_used()
@@ -397,10 +370,10 @@ class GitRepository:
     def _unknown(self, name: str) -> NotFound:
         return NotFound(f"there is no {name} in the repository {self._endpoint.name}", source=self.url)
 
-    def _unreadable(self) -> SourceUnavailable:
+    def _unreadable(self) -> Damaged:
         self._copy.distrust()
         message = f"the copy of the repository {self._endpoint.name} could not be read"
-        return SourceUnavailable(message, source=self.url)
+        return Damaged(message, source=self.url)
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,15 +31,23 @@ _LISTING = ("ls-tree", "-r", "-z", "--full-tree", "--end-of-options")
 _LISTING_LIMIT = 256 << 20
 _MOST_AT_ONCE = 64
 _MOST_GO_MODS = 2000
+_FEW_FILES = 60
 _MARKS = 32
 _PACKS = 32
 
 LARGEST_FILE = 500 << 20
 """Bytes; no module may be larger. Larger files are not even fetched, where the server can leave them out."""
 
+_ONE_REVISION = ("--depth=1", "--update-shallow")
+_BUT_THE_LARGEST = f"blob:limit={LARGEST_FILE}"
+
 
 class Moved(SourceUnavailable):
     """The remote no longer has what it advertised; its refs must be read again."""
+
+
+class Damaged(SourceUnavailable):
+    """Our copy is not what it was; it will be made anew."""
 
 
 class LocalCopy:
@@ -66,47 +74,60 @@ class LocalCopy:
         `ref` is the name under which the remote advertises it, or None. Revisions that are asked for while another
         fetch runs are fetched together. Raises `Moved`.
         """
+
+        async def work(lock: int) -> None:
+            if not await self.holds(oid):
+                await self._fetch_wanted(oid, lock)
+
         if await self.holds(oid):
             return
         self._wanted[oid] = ref or oid
         try:
-            async with self._writing(self.objects, sha256=sha256) as descriptor:
-                if not await self.holds(oid):
-                    await self._fetch_wanted(oid, descriptor)
+            await self._write(self.objects, work, sha256=sha256)
         finally:
             self._wanted.pop(oid, None)
 
-    async def fetch_blobs(self, oids: Iterable[str], revision: str, *, sha256: bool) -> None:
+    async def fetch_blobs(self, oids: Iterable[str], revision: str, ref: str | None, *, sha256: bool) -> None:
         """See to it that `objects.git` holds these files of a revision that it holds, by one fetch at most."""
-        missing = await self._missing(self.objects, oids)
-        if not missing:
-            return
-        async with self._writing(self.objects, sha256=sha256) as descriptor:
-            missing = await self._missing(self.objects, missing)
+
+        async def work(lock: int) -> None:
+            missing = await self.missing(oids)
             if missing:
-                await self._fetch_blobs(missing, revision, descriptor)
+                await self._fetch_blobs(missing, revision, ref, lock)
+
+        await self._write(self.objects, work, sha256=sha256)
 
     async def fetch_history(self, wanted: Mapping[str, str], *, sha256: bool) -> None:
         """See to it that `history.git` holds these commits (id to ref name, or to the id) and all before them.
 
         Raises `Moved`.
         """
-        if not await self._missing(self.history, wanted):
-            return
-        async with self._writing(self.history, sha256=sha256) as descriptor:
+
+        async def work(lock: int) -> None:
             # Most tags lie on branches: then they come with those, and need not be named one by one.
-            branches = {oid for oid, name in wanted.items() if not name.startswith("refs/tags/")}
+            branches = [oid for oid, name in wanted.items() if not name.startswith("refs/tags/")]
             for some in (branches, wanted):
                 missing = await self._missing(self.history, some)
                 if missing:
                     names = [f"{wanted[oid]}:refs/at/{oid}" for oid in missing]
-                    await self._fetch(self.history, "tree:0", (), names, descriptor)
+                    await self._fetch(self.history, "tree:0", (), names, lock)
             if await self._missing(self.history, wanted):
                 raise self._moved()
 
+        if await self._missing(self.history, wanted):
+            await self._write(self.history, work, sha256=sha256)
+
+    async def missing(self, oids: Iterable[str]) -> list[str]:
+        """Which of these objects `objects.git` does not have."""
+        return await self._missing(self.objects, oids)
+
+    async def knows(self, oid: str) -> bool:
+        """Whether `history.git` holds a commit."""
+        return not await self._missing(self.history, (oid,))
+
     async def holds(self, oid: str) -> bool:
         """Whether `objects.git` holds a revision."""
-        if not gitbare.is_made(self.objects):
+        if not self._is_usable(self.objects):
             self._held.clear()
         elif oid in self._held:
             return True
@@ -116,77 +137,85 @@ class LocalCopy:
         return False
 
     def distrust(self) -> None:
-        """A copy could not be read: it is made anew before the next fetch."""
+        """A copy could not be read: it counts as absent, and is made anew by the next fetch."""
         self._held.clear()
         with contextlib.suppress(OSError):
             (self.folder / "damaged").touch()
 
-    async def _fetch_wanted(self, oid: str, descriptor: int) -> None:
+    async def _fetch_wanted(self, oid: str, lock: int) -> None:
         others = [other for other in self._wanted if other != oid and other not in self._held]
         together = [oid, *others[: _MOST_AT_ONCE - 1]]
         try:
-            await self._fetch_revisions(together, descriptor)
-        except (Unreachable, SourceTimeout):
+            await self._fetch_revisions(together, lock)
+        except (Unreachable, SourceTimeout, Damaged):
             raise
         except SourceUnavailable:
             if len(together) == 1:
                 raise
             # One that is wrong must not fail the others.
             together = [oid]
-            await self._fetch_revisions(together, descriptor)
+            await self._fetch_revisions(together, lock)
         self._held.update(together)
 
-    async def _fetch_revisions(self, oids: Sequence[str], descriptor: int) -> None:
+    async def _fetch_revisions(self, oids: Sequence[str], lock: int) -> None:
         """Fetch revisions by their names, and where that is refused, everything that is advertised."""
         names = [f"{self._wanted[oid]}:refs/at/{oid}" for oid in oids]
-        what = f"blob:limit={LARGEST_FILE}" if self._whole else "blob:none"
+        what = _BUT_THE_LARGEST if self._whole else "blob:none"
         try:
-            await self._fetch(self.objects, what, ("--depth=1", "--update-shallow"), names, descriptor)
-        except (Unreachable, SourceTimeout, Moved):
+            await self._fetch(self.objects, what, _ONE_REVISION, names, lock)
+        except (Unreachable, SourceTimeout, Damaged, Moved):
             raise
         except SourceUnavailable:
-            await self._fetch_everything(descriptor)
-        if await self._missing(self.objects, oids):
+            await self._fetch_everything(lock)
+        if await self.missing(oids):
             raise self._moved()
         gitbare.trim_marks(self.objects, _MARKS)
         if not self._whole:
-            await self._fetch_go_mods(oids, descriptor)
+            await self._fetch_first_files(oids, lock)
 
-    async def _fetch_everything(self, descriptor: int) -> None:
+    async def _fetch_everything(self, lock: int) -> None:
         """What the go command does when a server gives no single revision: all heads and tags with all files."""
+        # A server takes a revision whose files were left out for one that is here whole.
+        again = () if self._whole else ("--refetch",)
         names = ("refs/heads/*:refs/all/heads/*", "refs/tags/*:refs/all/tags/*")
-        await self._fetch(self.objects, None, ("--update-shallow", "--prune"), names, descriptor)
+        await self._fetch(self.objects, None, ("--update-shallow", "--prune", *again), names, lock)
         if (self.objects / "shallow").exists():
-            await self._fetch(self.objects, None, ("--unshallow",), (), descriptor)
+            await self._fetch(self.objects, None, ("--unshallow",), (), lock)
+        self._whole = True
 
-    async def _fetch_go_mods(self, revisions: Sequence[str], descriptor: int) -> None:
-        """The files that every version is judged by. Failing here fails nothing: they will be asked for again."""
-        wanted: dict[str, str] = {}
+    async def _fetch_first_files(self, revisions: Sequence[str], lock: int) -> None:
+        """The files that every version is judged by, and all of a small revision: a fetch costs more than they do.
+
+        Failing here fails nothing, since they will be asked for again.
+        """
+        wanted: list[str] = []
         for revision in revisions:
-            listing = await self._git.run(
-                self.objects, (*_LISTING, revision), output_limit=_LISTING_LIMIT, inherit=(descriptor,)
-            )
-            for entry in objects.parse_tree(listing.stdout):
-                if objects.is_named(entry, b"go.mod"):
-                    wanted[entry.id] = revision
-        missing = await self._missing(self.objects, wanted)
-        if 0 < len(missing) <= _MOST_GO_MODS:
+            listing = await self._git.run(self.objects, (*_LISTING, revision), output_limit=_LISTING_LIMIT)
+            files = [entry for entry in objects.parse_tree(listing.stdout) if objects.is_blob(entry)]
+            if len(files) > _FEW_FILES:
+                files = [entry for entry in files if objects.is_named(entry, b"go.mod")][:_MOST_GO_MODS]
+            wanted += (entry.id for entry in files)
+        missing = await self.missing(dict.fromkeys(wanted))
+        if missing:
             with contextlib.suppress(SourceUnavailable):
-                await self._fetch_blobs(missing, revisions[0], descriptor)
+                await self._fetch_blobs(missing, revisions[0], self._wanted.get(revisions[0]), lock)
 
-    async def _fetch_blobs(self, oids: Sequence[str], revision: str, descriptor: int) -> None:
-        # They are wanted one by one: what may be left out is none of them.
+    async def _fetch_blobs(self, oids: Sequence[str], revision: str, ref: str | None, lock: int) -> None:
         try:
-            await self._fetch(self.objects, "blob:none", (), oids, descriptor, negotiate=False)
-        except (Unreachable, SourceTimeout):
+            # They are wanted one by one: what may be left out is none of them.
+            await self._fetch(self.objects, "blob:none", (), oids, lock, negotiate=False)
+        except (Unreachable, SourceTimeout, Damaged):
             raise
         except SourceUnavailable:
-            # Not every server gives files that it does not advertise. The revision it will give once more.
-            self._whole = True
-            what = f"blob:limit={LARGEST_FILE}"
-            options = ("--depth=1", "--update-shallow", "--refetch")
-            name = f"{self._wanted.get(revision, revision)}:refs/at/{revision}"
-            await self._fetch(self.objects, what, options, (name,), descriptor)
+            # Not every server gives files by themselves. The whole revision it will give, now that it is asked to.
+            names = (f"{ref or revision}:refs/at/{revision}",)
+            try:
+                await self._fetch(self.objects, _BUT_THE_LARGEST, (*_ONE_REVISION, "--refetch"), names, lock)
+                self._whole = True
+            except (Unreachable, SourceTimeout, Damaged):
+                raise
+            except SourceUnavailable:
+                await self._fetch_everything(lock)
 
     async def _fetch(
         self,
@@ -221,6 +250,9 @@ class LocalCopy:
                 raise self._moved()
             if giterrors.is_damage(done.stderr):
                 self.distrust()
+                raise Damaged(
+                    f"the copy of the repository {self._endpoint.name} is damaged", source=self._endpoint.url
+                )
             raise self._endpoint.failure(done)
         await self._index_packs(repository)
 
@@ -229,6 +261,15 @@ class LocalCopy:
         packs = sum(name.endswith(".pack") for name in os.listdir(repository / "objects" / "pack"))  # noqa: PTH208
         if packs % _PACKS == 0 and packs > 0:
             await self._git.run(repository, ("multi-pack-index", "write"))
+
+    async def _write(self, repository: Path, work: Callable[[int], Awaitable[None]], *, sha256: bool) -> None:
+        """Do some work under the lock, and once more on a new repository if that turned out to be damaged."""
+        try:
+            async with self._writing(repository, sha256=sha256) as lock:
+                return await work(lock)
+        except Damaged:
+            async with self._writing(repository, sha256=sha256) as lock:
+                return await work(lock)
 
     @asynccontextmanager
     async def _writing(self, repository: Path, *, sha256: bool) -> AsyncIterator[int]:
@@ -249,10 +290,13 @@ class LocalCopy:
             # Left alone where the block fails: what was killed may have left something behind.
             busy.unlink(missing_ok=True)
 
+    def _is_usable(self, repository: Path) -> bool:
+        return gitbare.is_made(repository) and not (self.folder / "damaged").exists()
+
     async def _missing(self, repository: Path, oids: Iterable[str]) -> list[str]:
         """Which of these objects a copy does not have."""
         oids = list(oids)
-        if not gitbare.is_made(repository):
+        if not self._is_usable(repository):
             return oids
         stdin = "".join(f"{oid}\n" for oid in oids).encode("ascii")
         check = ("cat-file", "--batch-check", "--buffer")
