@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.conftest import NewDeveloper, StartServer
 from tests.world.go import main_package
-from tests.world.modules import NESTED_PROJECT, PROJECT, Modules
+from tests.world.modules import MOD, MOD_VERSIONS, NESTED_PROJECT, PROJECT, Modules
 from tests.world.server import Server
 from tests.world.store import damaged_files, published_files
 from tests.world.upstream import Fault, Upstream, black_hole, closed_port
@@ -14,7 +16,6 @@ from tests.world.upstream import Fault, Upstream, black_hole, closed_port
 ZIP = "/golang.org/x/mod/@v/v0.22.0.zip"
 MOD_FILE = "/golang.org/x/mod/@v/v0.22.0.mod"
 INFO = "/golang.org/x/mod/@v/v0.22.0.info"
-LIST = "/golang.org/x/mod/@v/list"
 QUICK = ("--fetch-timeout", "4s", "--connect-timeout", "1s", "--no-builtin-mirrors")
 
 OUTAGES = {
@@ -32,60 +33,54 @@ OUTAGES = {
 
 
 @pytest.mark.parametrize("fault", OUTAGES.values(), ids=OUTAGES.keys())
-@pytest.mark.parametrize("path", [ZIP, MOD_FILE, INFO], ids=["zip", "mod", "info"])
 def test_outage_is_no_absence(
-    fault: Fault, path: str, start_server: StartServer, upstream: Upstream, modules: Modules
+    fault: Fault, start_server: StartServer, upstream: Upstream, modules: Modules
 ) -> None:
     """The only upstream fails: 5xx that must not be stored, a text that can be printed, and nothing is kept."""
     server = start_server("--upstream", upstream.url, *QUICK)
     upstream.break_with(fault)
-    failed = server.get(path)
-    assert 500 <= failed.status <= 504, failed.text
-    assert "no-store" in failed.headers["cache-control"]
-    assert failed.headers["content-type"].startswith("text/plain")
-    assert failed.text.strip()
-    assert str(server.data) not in failed.text
+    paths = (ZIP, MOD_FILE, INFO)
+    with ThreadPoolExecutor() as pool:
+        for failed in pool.map(server.get, paths):
+            assert 500 <= failed.status <= 504, failed.text
+            assert "no-store" in failed.headers["cache-control"]
+            assert failed.headers["content-type"].startswith("text/plain")
+            assert failed.text.strip()
+            assert str(server.data) not in failed.text
     assert published_files(server.store) == []
     upstream.mend()
-    healed = server.get(path)
-    assert healed.status == 200
-    assert path.endswith(".info") or healed.body == modules.file(
-        "golang.org/x/mod", "v0.22.0", path.rsplit(".", 1)[1]
-    )
+    assert [server.get(path).status for path in paths] == [200, 200, 200]
+    assert damaged_files(server.store, modules.tree) == []
+
+
+GOES_ON_AT_COMMA = {
+    Fault("status", status=404): True,
+    Fault("status", status=410): True,
+    Fault("outage"): True,
+    Fault("status", status=500): False,
+    Fault("truncate"): False,
+    Fault("status", status=403): False,
+}
+"""Failures of the first upstream, and whether the walk goes on to the second where a comma stands between."""
 
 
 @pytest.mark.parametrize("separator", [",", "|"], ids=["comma", "pipe"])
-@pytest.mark.parametrize(
-    ("fault", "moves_on_at_comma"),
-    [
-        (Fault("status", status=404), True),
-        (Fault("status", status=410), True),
-        (Fault("outage"), True),
-        (Fault("status", status=500), False),
-        (Fault("truncate"), False),
-        (Fault("status", status=403), False),
-    ],
-    ids=["404", "410", "outage said as 404", "500", "truncate", "403"],
-)
 def test_separators_mean_what_they_mean_to_go(
-    fault: Fault,
-    moves_on_at_comma: bool,
-    separator: str,
-    start_server: StartServer,
-    upstream: Upstream,
-    second_upstream: Upstream,
+    separator: str, start_server: StartServer, upstream: Upstream, second_upstream: Upstream
 ) -> None:
     """`,` goes on where the first says no; `|` goes on after any failure."""
     server = start_server("--upstream", f"{upstream.url}{separator}{second_upstream.url}", *QUICK)
-    upstream.break_with(fault)
-    answer = server.get(ZIP)
-    assert upstream.asked[ZIP] >= 1
-    if separator == "|" or moves_on_at_comma:
-        assert answer.status == 200
-        assert second_upstream.asked[ZIP] == 1
-    else:
-        assert answer.status >= 500
-        assert second_upstream.asked.total() == 0
+    files = [f"/{MOD}/@v/{version}.{kind}" for version in MOD_VERSIONS for kind in ("zip", "mod")]
+    for path, (fault, goes_on_at_comma) in zip(files, GOES_ON_AT_COMMA.items(), strict=True):
+        upstream.break_with(fault)
+        answer = server.get(path)
+        assert upstream.asked[path] >= 1
+        if separator == "|" or goes_on_at_comma:
+            assert answer.status == 200, (fault, answer.text)
+            assert second_upstream.asked[path] == 1
+        else:
+            assert answer.status >= 500, fault
+            assert second_upstream.asked[path] == 0
 
 
 def test_pipe_passes_a_dead_first_upstream(

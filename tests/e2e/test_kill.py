@@ -29,23 +29,23 @@ def begin(server: Server, path: str, pool: ThreadPoolExecutor) -> None:
     pool.submit(ask)
 
 
-@pytest.mark.parametrize("kind", ["zip", "mod", "info"])
-@pytest.mark.parametrize("fault", ["drip", "hang"])
-def test_killed_while_a_file_arrives(
-    kind: str, fault: str, start_server: StartServer, upstream: Upstream, modules: Modules
+@pytest.mark.parametrize("fault", [Fault("drip"), Fault("hang")], ids=["drip", "hang"])
+def test_killed_while_files_arrive(
+    fault: Fault, start_server: StartServer, upstream: Upstream, modules: Modules
 ) -> None:
-    """A file of which only a part had arrived does not exist after the restart, and is fetched anew."""
+    """Files of which only a part had arrived do not exist after the restart, and are fetched anew."""
     server = start_server("--upstream", upstream.url)
-    upstream.break_with(Fault("drip" if fault == "drip" else "hang"))
-    path = f"{BASE}.{kind}"
+    upstream.break_with(fault)
+    paths = [f"{BASE}.{kind}" for kind in ("zip", "mod", "info")]
     with ThreadPoolExecutor() as pool:
-        begin(server, path, pool)
-        eventually(lambda: upstream.asked[path])
+        for path in paths:
+            begin(server, path, pool)
+        eventually(lambda: all(upstream.asked[path] for path in paths))
         server.kill()
     upstream.mend()
     assert published_files(server.store) == []
     server.start()
-    assert server.get(path).status == 200
+    assert [server.get(path).status for path in paths] == [200, 200, 200]
     assert damaged_files(server.store, modules.tree) == []
 
 
