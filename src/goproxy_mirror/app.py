@@ -19,6 +19,7 @@ import structlog
 from goproxy_mirror import __version__
 from goproxy_mirror.config import Settings, Upstreams, check_exposure, check_folders
 from goproxy_mirror.config.rules import MirrorRule, builtin_mirrors
+from goproxy_mirror.config.tables import with_default_sumdb
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, parse_upstreams, same_syntax
 from goproxy_mirror.errors import NeedsTool, SettingError, StorageError
 from goproxy_mirror.mirror.catalog import Catalog
@@ -144,7 +145,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             fetch_timeout=settings.fetch_timeout,
             parallel=settings.parallel_fetches,
         )
-        databases = ChecksumUpstreams(settings.sumdb, transport)
+        databases = ChecksumUpstreams(settings.sumdb, transport, instance=instance_id(settings.state))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(tasks.create_task(_keep_house(repositories, settings.git_cache_size)).cancel)
         yield Services(modules, ChecksumService(databases, policy), partial(_ready, storage))
@@ -160,6 +161,7 @@ def _transport(settings: Settings, hosts: Hosts) -> Transport:
         ca_files=[settings.ca_file] if settings.ca_file else [],
         hosts=hosts,
         connect_timeout=settings.connect_timeout,
+        answer_timeout=settings.answer_timeout,
     )
 
 
@@ -274,7 +276,16 @@ def _without_self(settings: Settings) -> Settings:
         return others
 
     upstreams: Mapping[str, Upstreams] = {glob: kept(steps) for glob, steps in settings.upstreams.items()}
-    return settings.model_copy(update={"upstream": kept(settings.upstream), "upstreams": upstreams})
+    upstream = kept(settings.upstream)
+    # Where nobody named the places of a checksum database, they follow from the upstreams.
+    followed, follow = (with_default_sumdb({}, steps) for steps in (settings.upstream, upstream))
+    sumdb = {
+        name: follow[name]
+        if urls == followed.get(name)
+        else tuple(url for url in urls if not _is_self(settings, url))
+        for name, urls in settings.sumdb.items()
+    }
+    return settings.model_copy(update={"upstream": upstream, "upstreams": upstreams, "sumdb": sumdb})
 
 
 def _is_self(settings: Settings, url: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.conftest import StartServer
+from tests.world.internet import Internet
 from tests.world.server import free_port
 from tests.world.upstream import Upstream
 
@@ -62,3 +63,25 @@ def test_own_name_as_upstream_is_dropped(start_server: StartServer, upstream: Up
     )
     assert server.get(ZIP).status == 200
     assert server.get(ABSENT).status == 404
+
+
+def test_circle_of_checksum_databases_is_508(start_server: StartServer) -> None:
+    """A database that two proxies pass on to each other is answered 508 as well."""
+    one, other = free_port(), free_port()
+    places = [f"sum.test=http://127.0.0.1:{port}/sumdb/sum.test" for port in (other, one)]
+    first = start_server("--upstream", "direct", "--sumdb", places[0], name="first", port=one)
+    start_server("--upstream", "direct", "--sumdb", places[1], name="second", port=other)
+    answer = first.get("/sumdb/sum.test/latest")
+    assert answer.status == 508, answer.text
+
+
+def test_own_address_as_goproxy_gives_way_to_the_usual_databases(
+    start_server: StartServer, internet: Internet
+) -> None:
+    """Who has this server in GOPROXY has the places of the checksum database that the default upstreams have."""
+    port = free_port()
+    server = start_server(env={"GOPROXY": f"http://127.0.0.1:{port}"}, port=port)
+    answer = server.get("/sumdb/sum.golang.org/latest")
+    assert answer.status == 502, answer.text
+    assert str(port) not in answer.text
+    assert {"sum.golang.org", "sum.golang.google.cn", "goproxy.io", "goproxy.cn"} <= internet.hosts_asked
