@@ -105,6 +105,26 @@ def test_the_same_without_a_living_upstream_fails(start_server: StartServer) -> 
         assert server.get(ZIP).status in {502, 503, 504}
 
 
+def test_pipe_passes_an_upstream_that_hangs(
+    start_server: StartServer,
+    developer: NewDeveloper,
+    modules: Modules,
+    upstream: Upstream,
+    second_upstream: Upstream,
+) -> None:
+    """An upstream that takes connections and says nothing is waited for once, then asked last."""
+    upstream.break_with(Fault("hang"))
+    urls = f"{upstream.url}|{second_upstream.url}|direct"
+    server = start_server("--upstream", urls, "--no-builtin-mirrors", "--answer-timeout", "2s")
+    go = developer(server.url)
+    go.project(NESTED_PROJECT)
+    go.run("mod", "tidy").ok()
+    assert go.go_sum() == modules.nested_go_sum
+    # The go command asks for every prefix at once; what it asks after those had to wait for nobody.
+    assert upstream.asked.total() > 0
+    assert not any(path.endswith(".zip") for path in upstream.asked)
+
+
 def test_absence_everywhere_is_an_absence(
     start_server: StartServer, upstream: Upstream, second_upstream: Upstream
 ) -> None:

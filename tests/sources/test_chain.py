@@ -11,6 +11,7 @@ from goproxy_mirror.errors import (
     NotFound,
     OutageDisguised,
     SecurityError,
+    SourceTimeout,
     SourceUnavailable,
     Undiscovered,
     Unreachable,
@@ -150,10 +151,11 @@ async def test_off_means_off() -> None:
     assert homes.mirrors.asked == []
 
 
-async def test_resting_host_is_passed_over() -> None:
+@pytest.mark.parametrize("error", [AWAY, SourceTimeout("b did not answer within 60 s")])
+async def test_resting_host_is_passed_over(error: MirrorError) -> None:
     """A host that did not answer a moment ago is not waited for where others can answer."""
     reach = FakeReach()
-    first = FakeSource("a", AWAY)
+    first = FakeSource("a", error)
     walked = chain((first, "|"), (FakeSource("b", ["v1.0.0"]), ","), reach=reach)
     assert await said(walked) == ["v1.0.0"]
     assert await said(walked) == ["v1.0.0"]

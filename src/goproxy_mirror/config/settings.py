@@ -233,6 +233,11 @@ class Settings(BaseModel):
     connect_timeout: Annotated[
         float, By(seconds(0.1, 300)), About("Network", "How long a connection may take.", "TIME")
     ] = 5.0
+    answer_timeout: Annotated[
+        float,
+        By(seconds(0.1, 3600)),
+        About("Network", "How long a host that has connected may take to begin its answer.", "TIME"),
+    ] = 60.0
     origin_wait: Annotated[
         float,
         By(seconds(0, 300)),

@@ -19,6 +19,7 @@ from goproxy_mirror.errors import (
     NotFound,
     OutageDisguised,
     SecurityError,
+    SourceTimeout,
     SourceUnavailable,
     Unreachable,
 )
@@ -116,7 +117,7 @@ class Chain(Walking):
     async def _ask(self, step: Step, ask: Ask[T]) -> Found[T]:
         try:
             found = await ask(step.source)
-        except Unreachable:
+        except (Unreachable, SourceTimeout):
             if step.host:
                 self._reach.rest(step.host)
             raise

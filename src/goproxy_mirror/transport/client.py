@@ -82,7 +82,7 @@ class Transport:
         ca_files: Sequence[Path] = (),
         hosts: Hosts | None = None,
         connect_timeout: float = 5.0,
-        answer_timeout: float = 75.0,
+        answer_timeout: float = 60.0,
         stall_timeout: float = 30.0,
         resolver: Resolver | None = None,
     ) -> None:
