@@ -167,14 +167,15 @@ def _transport(settings: Settings, hosts: Hosts) -> Transport:
 
 def _policy(settings: Settings, transport: Transport, hosts: Hosts, repositories: GitRepositories) -> Policy:
     instance = instance_id(settings.state)
+    private = ",".join((*settings.private, *settings.gonoproxy))
     rules = MirrorRules(
         own=_rules(settings.mirrors),
         builtin=_rules(builtin_mirrors() if settings.builtin_mirrors else ()),
         rewrites=[Rewrite(rewrite.left, rewrite.rights) for rewrite in settings.rewrites],
-        private=",".join((*settings.private, *settings.gonoproxy)),
+        private=private,
     )
     homes = ModuleHomes(
-        finder=Discovery(transport),
+        finder=Discovery(transport, private=private),
         repositories=repositories,
         rules=rules,
         reach=hosts,
