@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,9 +14,6 @@ from goproxy_mirror.module import pseudo, semver
 from goproxy_mirror.module.modfile import parse_lax
 from goproxy_mirror.module.path import match_path_major
 from goproxy_mirror.module.version import INCOMPATIBLE, Version, canonical_version
-
-# A loop over more tags than this leaves the event loop for a thread.
-_MANY_TAGS = 5000
 
 IsRetracted = Callable[[str], bool]
 
@@ -35,7 +31,7 @@ class Naming:
     """Versions and revisions of one module, from one snapshot of its repository."""
 
     def __init__(self, snapshot: Snapshot, layout: Layout) -> None:
-        self._snapshot = snapshot
+        self.snapshot = snapshot
         self._layout = layout
         self._versions: dict[str, Sequence[str]] = {}
         self._retracted: IsRetracted | None = None
@@ -53,20 +49,20 @@ class Naming:
     async def name(self, asked: str) -> Named:
         """The version that a tag, branch, commit or version names. Raises NotFound, saying why."""
         try:
-            revision = await self._snapshot.revision(self._revision_name(asked))
+            revision = await self.snapshot.revision(self._revision_name(asked))
         except NotFound as error:
             raise self._invalid(asked, error.message) from error
         return await self._convert(revision, asked)
 
     async def name_head(self) -> Named:
         """The version of the default branch's commit."""
-        return await self._convert(await self._snapshot.head(), "")
+        return await self._convert(await self.snapshot.head(), "")
 
     async def has_go_mod(self, revision: Revision, folder: str = "") -> bool:
         """Whether there is a go.mod, of whatever size, in a folder."""
         path = posixpath.join(folder, "go.mod")
         try:
-            return await self._snapshot.blob(revision.commit, path, GO_MOD_READ_LIMIT) is not None
+            return await self.snapshot.blob(revision.commit, path, GO_MOD_READ_LIMIT) is not None
         except Unbuildable:
             return True
 
@@ -74,11 +70,8 @@ class Naming:
         if self._layout.without_tags:
             return ()
         start = self._layout.tag_prefix + prefix
-        tags = [tag for tag in self._snapshot.refs.tags if tag.startswith(start)]
-        if len(tags) > _MANY_TAGS:
-            fitting, beyond = await asyncio.to_thread(self._sort_tags, tags)
-        else:
-            fitting, beyond = self._sort_tags(tags)
+        tags = [tag for tag in self.snapshot.refs.tags if tag.startswith(start)]
+        fitting, beyond = await self.snapshot.over_tags(self._sort_tags, tags)
         if not beyond or (fitting and await self._tag_has_go_mod(fitting[-1])):
             return fitting
         highest = {semver.major(version): version for version in beyond}
@@ -89,19 +82,21 @@ class Naming:
         """The versions that fit the path, and those that could do so as `+incompatible`, each in order."""
         path_major = self._layout.path_major
         may_go_beyond = not self._layout.code_dir and not path_major
-        fitting, beyond = [], []
+        fitting: list[tuple[semver.Order, str]] = []
+        beyond: list[tuple[semver.Order, str]] = []
         for tag in tags:
             version = tag[len(self._layout.tag_prefix) :]
-            if not version or semver.canonical(version) != version or pseudo.is_pseudo(version):
+            parts = semver.split(version)
+            if parts is None or parts.short or parts.build or pseudo.is_pseudo(version):
                 continue
             if match_path_major(version, path_major):
-                fitting.append(version)
+                fitting.append((semver.order(parts), version))
             elif may_go_beyond:
-                beyond.append(version)
-        return sorted(fitting, key=_precedence), sorted(beyond, key=_precedence)
+                beyond.append((semver.order(parts), version))
+        return [version for _, version in sorted(fitting)], [version for _, version in sorted(beyond)]
 
     async def _tag_has_go_mod(self, tag: str) -> bool:
-        return await self.has_go_mod(await self._snapshot.revision(tag))
+        return await self.has_go_mod(await self.snapshot.revision(tag))
 
     def _revision_name(self, asked: str) -> str:
         """The tag that a version stands for, the commit's prefix in a pseudo-version; anything else as it is."""
@@ -151,18 +146,30 @@ class Naming:
 
     async def _base_before(self, revision: Revision, asked: str) -> str:
         """The highest version that is tagged on the revision or an ancestor, of those that the module may have."""
-        versions = {
-            tag: version for tag in self._snapshot.refs.tags if (version := self._tag_version(tag)[0])
-        }
-        allowed = set()
-        for version in set(versions.values()):
-            if await self._may_be(revision, version, asked) and not (await self.is_retracted())(version):
-                allowed.add(version)
+        versions, beyond = await self.snapshot.over_tags(self._survey)
+        path_major = self._layout.path_major
+        incompatible = {m for m in beyond if await self._may_be_incompatible(revision, m, asked)}
+        is_retracted = await self.is_retracted() if versions else _nothing
+
+        def is_allowed(version: str) -> bool:
+            fits = match_path_major(version, path_major) or semver.major(version) in incompatible
+            return fits and not is_retracted(version)
+
+        def select() -> dict[str, str]:
+            return {tag: version for tag, version in versions.items() if is_allowed(version)}
+
+        allowed = await self.snapshot.over_tags(select)
         if not allowed:
             return ""  # and the history need not be known
-        merged = await self._snapshot.repository.merged_tags(revision.commit)
-        found = allowed.intersection(versions.get(tag, "") for tag in merged)
-        return max(found, key=_precedence, default="")
+        merged = await self.snapshot.repository.merged_tags(revision.commit)
+        return await self.snapshot.over_tags(_highest, [allowed[tag] for tag in merged if tag in allowed])
+
+    def _survey(self) -> tuple[dict[str, str], set[str]]:
+        """The versions by tag, and the majors among them that do not fit the path."""
+        tags = self.snapshot.refs.tags
+        versions = {tag: version for tag in tags if (version := self._tag_version(tag)[0])}
+        path_major = self._layout.path_major
+        return versions, {semver.major(v) for v in versions.values() if not match_path_major(v, path_major)}
 
     async def _may_be(self, revision: Revision, version: str, asked: str) -> bool:
         fits = match_path_major(version, self._layout.path_major)
@@ -206,8 +213,8 @@ class Naming:
         try:
             # A version that was made from the revision leads back to it, save for odd tags.
             made_of_it = name in revision.tags or name == revision.short
-            found = revision if made_of_it else await self._snapshot.revision(name)
-            return await self._layout.find(self._snapshot, found.commit, name, version)
+            found = revision if made_of_it else await self.snapshot.revision(name)
+            return await self._layout.find(self.snapshot, found.commit, name, version)
         except NotFound as error:
             raise self._invalid(version, error.message) from error
 
@@ -236,8 +243,8 @@ class Naming:
     async def _check_ancestor(self, revision: Revision, base: str) -> None:
         prefix = self._layout.tag_prefix
         last = ""
-        for tag in sorted(self._snapshot.refs.tags):
-            if tag.startswith(prefix + base) and semver.compare(tag[len(prefix) :], base) == 0:
+        for tag in sorted(tag for tag in self.snapshot.refs.tags if tag.startswith(prefix + base)):
+            if semver.compare(tag[len(prefix) :], base) == 0:
                 last = tag
                 if await self._is_ancestor(tag, revision):
                     return
@@ -247,7 +254,7 @@ class Naming:
 
     async def _is_ancestor(self, tag: str, revision: Revision) -> bool:
         try:
-            return await self._snapshot.repository.is_ancestor(tag, revision.commit)
+            return await self.snapshot.repository.is_ancestor(tag, revision.commit)
         except NotFound:
             return False  # the tag leads to no commit
 
@@ -277,22 +284,22 @@ class Naming:
             return _nothing
         releases = [v for v in compatible if not semver.prerelease(v)]
         version = (releases or compatible)[-1]
-        revision = await self._snapshot.revision(self._revision_name(version))
-        place = await self._layout.find(self._snapshot, revision.commit, version, version)
+        revision = await self.snapshot.revision(self._revision_name(version))
+        place = await self._layout.find(self.snapshot, revision.commit, version, version)
         return _nothing if place.go_mod is None else parse_lax(place.go_mod).is_retracted
 
     def _invalid(self, version: str, why: str) -> NotFound:
         message = f"{self._layout.path}@{version}: invalid version: {why}"
-        return NotFound(message, source=self._snapshot.repository.url)
+        return NotFound(message, source=self.snapshot.repository.url)
 
     def _invalid_pseudo(self, version: str, why: str) -> NotFound:
         message = f"{self._layout.path}@{version}: invalid pseudo-version: {why}"
-        return NotFound(message, source=self._snapshot.repository.url)
+        return NotFound(message, source=self.snapshot.repository.url)
 
 
 def _nothing(_version: str) -> bool:
     return False
 
 
-def _precedence(version: str) -> Version:
-    return Version(version)
+def _highest(versions: Iterable[str]) -> str:
+    return max(set(versions), key=Version, default="")

@@ -61,23 +61,19 @@ class Queries:
     async def _choose(
         self, versions: Sequence[str], is_allowed: Callable[[str], bool], *, wants_incompatible: bool
     ) -> str | None:
-        releases: list[str] = []
-        prereleases: list[str] = []
-        last_compatible = ""
-        for version in versions:
-            if not is_allowed(version):
-                continue
-            if not wants_incompatible:
-                if not version.endswith(INCOMPATIBLE):
-                    last_compatible = version
-                elif last_compatible:
-                    # With a go.mod the author has taken to modules, and what lies above is an accident of old tags.
-                    if await self._says_more_than_its_path(last_compatible):
-                        break
-                    wants_incompatible = True
-            (prereleases if semver.prerelease(version) else releases).append(version)
-        best = releases or prereleases
-        return best[-1] if best else None
+        compatible = len(versions)
+        while compatible and versions[compatible - 1].endswith(INCOMPATIBLE):
+            compatible -= 1
+        if not wants_incompatible and any(map(is_allowed, versions[compatible:])):
+            # With a go.mod the author has taken to modules, and what lies above is an accident of old tags.
+            last = next(filter(is_allowed, reversed(versions[:compatible])), None)
+            if last is not None and await self._says_more_than_its_path(last):
+                versions = versions[:compatible]
+        for is_wanted in (_is_release, semver.prerelease):
+            for version in reversed(versions):
+                if is_wanted(version) and is_allowed(version):
+                    return version
+        return None
 
     async def _says_more_than_its_path(self, version: str) -> bool:
         """The go command's test for a go.mod of the author's own: it is not what would stand in for a missing one."""
@@ -95,3 +91,7 @@ class Queries:
 
 def _nothing(_version: str) -> bool:
     return False
+
+
+def _is_release(version: str) -> bool:
+    return not semver.prerelease(version)

@@ -35,7 +35,8 @@ class ModuleBuilder:
     async def versions(self) -> tuple[Version, ...]:
         """What `@v/list` names: the tags that are versions of this module, in order; may be empty."""
         naming, _ = await self._look()
-        return tuple(Version(text) for text in await naming.versions())
+        texts = await naming.versions()
+        return await naming.snapshot.over_tags(lambda: tuple(map(Version, texts)))
 
     async def latest(self) -> Info:
         """The highest release, else prerelease, else the default branch; nothing that is retracted."""

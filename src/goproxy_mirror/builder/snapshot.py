@@ -6,15 +6,23 @@ HEAD, then a prefix of a commit's id of at least seven digits, among what heads 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from goproxy_mirror.errors import NotFound
 from goproxy_mirror.ports import Commit, Refs, Repository
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{7,}")
 _SHORT = 12
+# A loop over more tags than this leaves the event loop for a thread.
+_MANY_TAGS = 5000
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class Snapshot:
     def __init__(self, repository: Repository, refs: Refs) -> None:
         self.repository = repository
         self.refs = refs
-        self._on: dict[str, list[str]] | None = None
+        self._on: Mapping[str, Sequence[str]] | None = None
         self._commits: dict[str, Commit] = {}
         self._blobs: dict[tuple[str, str], bytes | None] = {}
 
@@ -45,20 +53,20 @@ class Snapshot:
         """The commit that a tag, a branch, HEAD or a prefix of an id names. Raises NotFound."""
         refs = self.refs
         if name in refs.tags:
-            return self._revision(await self._commit(f"refs/tags/{name}"), name)
+            return await self._revision(await self._commit(f"refs/tags/{name}"), name)
         if name in refs.heads:
-            return self._revision(await self._commit(f"refs/heads/{name}"))
+            return await self._revision(await self._commit(f"refs/heads/{name}"))
         if name == "HEAD" and refs.head:
             return await self.head()
         if _ID_PREFIX.fullmatch(name):
-            return self._revision(await self._by_id(name))
+            return await self._revision(await self._by_id(name))
         raise self._unknown(name)
 
     async def head(self) -> Revision:
         """The commit of the default branch. Raises NotFound where there is none."""
         if not self.refs.head:
             raise NotFound("no commits", source=self.repository.url)
-        return self._revision(await self._commit("HEAD"))
+        return await self._revision(await self._commit("HEAD"))
 
     async def blob(self, commit: Commit, path: str, limit: int) -> bytes | None:
         """The raw blob at a path, or None. Raises Unbuildable over the limit (bytes)."""
@@ -67,24 +75,23 @@ class Snapshot:
             self._blobs[key] = await self.repository.blob(commit, path, limit)
         return self._blobs[key]
 
-    def leads_to(self, tag: str) -> str:
-        """The id of the object that a tag leads to at last."""
-        return self.refs.peeled.get(tag) or self.refs.tags[tag]
+    async def over_tags(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that goes through all tags: in a thread, where they are many."""
+        if len(self.refs.tags) > _MANY_TAGS:
+            return await asyncio.to_thread(function, *args, **kwargs)
+        return function(*args, **kwargs)
 
     async def _by_id(self, prefix: str) -> Commit:
-        refs = self.refs
-        ids = {id_ for id_ in (refs.head, *refs.heads.values()) if id_}
-        ids.update(self.leads_to(tag) for tag in refs.tags)
-        found = [id_ for id_ in ids if id_.startswith(prefix)]
-        if len(found) > 1:
+        tips = await self.over_tags(self._tips, prefix)
+        if len(tips) > 1:
             raise NotFound(f"ambiguous revision {prefix}", source=self.repository.url)
-        if found:
-            return await self._commit(found[0])
+        for tip in tips:
+            return await self._commit(tip)
         # git takes the id of an annotated tag for the commit that it leads to.
-        for tag, id_ in refs.tags.items():
-            if id_.startswith(prefix):
+        for tag in self.refs.peeled:
+            if self.refs.tags.get(tag, "").startswith(prefix):
                 return await self._commit(f"refs/tags/{tag}")
-        if any(len(prefix) > len(id_) for id_ in ids):
+        if len(prefix) > len(self.refs.head or prefix):
             raise self._unknown(prefix)
         try:
             return await self.repository.find(prefix)
@@ -96,12 +103,24 @@ class Snapshot:
             self._commits[ref_or_id] = await self.repository.commit(ref_or_id)
         return self._commits[ref_or_id]
 
-    def _revision(self, commit: Commit, asked_tag: str | None = None) -> Revision:
+    async def _revision(self, commit: Commit, asked_tag: str | None = None) -> Revision:
         if self._on is None:
-            self._on = defaultdict(list)
-            for tag in self.refs.tags:
-                self._on[self.leads_to(tag)].append(tag)
+            self._on = await self.over_tags(self._index)
         return Revision(commit, tuple(sorted(self._on.get(commit.id, ()))), asked_tag)
+
+    def _tips(self, prefix: str) -> set[str]:
+        """The ids beginning so among those that refs lead to."""
+        refs = self.refs
+        tips = (refs.head or "", *refs.heads.values(), *refs.peeled.values())
+        plain = (id_ for tag, id_ in refs.tags.items() if tag not in refs.peeled)
+        return {id_ for ids in (tips, plain) for id_ in ids if id_.startswith(prefix)}
+
+    def _index(self) -> Mapping[str, Sequence[str]]:
+        """The tags by the object that they lead to at last."""
+        index: defaultdict[str, list[str]] = defaultdict(list)
+        for tag, id_ in self.refs.tags.items():
+            index[self.refs.peeled.get(tag, id_)].append(tag)
+        return index
 
     def _unknown(self, name: str) -> NotFound:
         return NotFound(f"unknown revision {name}", source=self.repository.url)
