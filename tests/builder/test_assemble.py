@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -242,6 +243,35 @@ async def test_a_source_that_breaks_off_is_an_outage(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(repository, "contents", broken)
     with pytest.raises(SourceUnavailable, match="middle of a file"):
         await repository.builder().zip(V1, into)
+
+
+async def test_whoever_goes_away_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, into: Path) -> None:
+    """A build that is cancelled waits for the writing thread and no longer, and says nothing more."""
+    repository = MemoryRepository()
+    repository.add({"a": b"x"}, "v1.0.0")
+    arrived = asyncio.Event()
+
+    @asynccontextmanager
+    async def endless(*_: object) -> AsyncIterator[AsyncIterator[object]]:
+        async def files() -> AsyncIterator[object]:
+            async def body() -> AsyncIterator[bytes]:
+                for _ in range(5):
+                    yield b"x" * 1_500_000
+                arrived.set()
+                await asyncio.Event().wait()
+
+            (entry,) = await repository.tree(await repository.commit("HEAD"), "")
+            yield entry, body()
+
+        yield files()
+
+    monkeypatch.setattr(repository, "contents", endless)
+    building = asyncio.create_task(repository.builder().zip(V1, into))
+    await arrived.wait()
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_full_disk_is_noticed(monkeypatch: pytest.MonkeyPatch, into: Path) -> None:

@@ -136,8 +136,9 @@ class _Pipe:
         # A thread cannot be stopped, and what it works on must not be closed under it.
         if self._running is not None:
             await asyncio.wait([self._running])
-            if kind is None:
-                self._running.result()
+            failure = self._running.exception()
+            if kind is None and failure is not None:
+                raise failure
 
     async def put(self, call: Callable[..., None], *arguments: Any) -> None:
         """Have the call made later; raises what an earlier one raised."""
@@ -148,7 +149,7 @@ class _Pipe:
 
     async def _hand_over(self) -> None:
         if self._running is not None:
-            await self._running
+            await asyncio.shield(self._running)
         batch, self._batch, self._size = self._batch, [], 0
         self._running = asyncio.create_task(asyncio.to_thread(_run, batch))
 
