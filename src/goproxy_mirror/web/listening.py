@@ -53,18 +53,31 @@ def reserved(host: str, port: int) -> Iterator[Address]:
     """
     name = f"{'[' + host + ']' if ':' in host else host}:{port}"
     address, family = _bound(host, port, name)
+    with _held(address, family, name) if sys.platform == "linux" else contextlib.nullcontext():
+        yield address
+
+
+@contextmanager
+def _held(address: Address, family: socket.AddressFamily, name: str) -> Iterator[None]:
+    """Hold the port with a socket that never listens.
+
+    The workers listen side by side with SO_REUSEPORT, which would let a second server in beside them, and leave the
+    port to anybody while a worker is replaced.
+    """
     with contextlib.ExitStack() as kept:
-        if sys.platform == "linux":
-            # The workers listen side by side with SO_REUSEPORT, which would let a second server in beside them, and
-            # leave the port to anybody while a worker is replaced: so one more socket holds it, and never listens.
+        # Without SO_REUSEADDR, a second server is refused also before the first one listens; with it, what lingers of
+        # another program's connections does not matter.
+        for reuse in (0, 1):
             holder = kept.enter_context(socket.socket(family, socket.SOCK_STREAM))
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
             try:
                 holder.bind((address.host, address.port))
+                break
             except OSError as error:
-                raise _refused(name, error) from None
-        yield address
+                if reuse:
+                    raise _refused(name, error) from None
+        yield
 
 
 def _bound(host: str, port: int, name: str) -> tuple[Address, socket.AddressFamily]:

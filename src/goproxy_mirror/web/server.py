@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
-import os
-import signal
+import select
 import socket
 import sys
 import threading
@@ -31,10 +30,7 @@ from granian.server.embed import Server as EmbeddedServer
 from goproxy_mirror.errors import SettingError
 from goproxy_mirror.web.listening import Address, TLSFiles, check_tls, check_unix_socket, reserved
 from goproxy_mirror.web.rsgi import App
-
-log = logging.getLogger(__name__)
-
-MakeApp = Callable[[], App]
+from goproxy_mirror.web.worker import MakeApp, load
 
 _SPARE_FILES = 512
 """Open files that a worker needs for its other work, beside one for every connection."""
@@ -102,6 +98,9 @@ def _serve(
         respawn_interval=0.1,
         workers_kill_timeout=max(1, round(options.drain)),
     )
+    server.main_loop_interrupt = _Wakeup()  # type: ignore[assignment]
+    # Workers that end once everybody was told to end are no errors.
+    logging.getLogger("_granian").addFilter(lambda _record: not server.interrupt_signal)
     if announce is not None:
         url = _name(options, address)
         watch = threading.Thread(
@@ -111,7 +110,7 @@ def _serve(
         watch.start()
     status = 0
     try:
-        server.serve(target_loader=partial(_load, make_app), wrap_loader=False)
+        server.serve(target_loader=partial(load, make_app), wrap_loader=False)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     # A worker may have seen the terminal's SIGINT before this process told it to end.
@@ -149,6 +148,32 @@ async def embedded(
             await app.stop()
 
 
+class _Wakeup:
+    """What the main process waits for, in place of a `threading.Event`.
+
+    A signal handler may set it: that takes no lock, which the interrupted thread could be holding. And a signal that
+    comes in the instant before the wait begins, or to another thread, is noticed within a second.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def set(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._writer.send(b"!")
+
+    def clear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._reader.recv(4096):
+                pass
+
+    def wait(self) -> None:
+        while not select.select([self._reader], [], [], 1.0)[0]:
+            pass
+
+
 def _settings(options: ServerOptions) -> dict[str, Any]:
     """What both kinds of server are told."""
     files = options.tls
@@ -183,35 +208,6 @@ def _connections(wanted: int) -> int:
     if soft == resource.RLIM_INFINITY:
         return wanted
     return max(64, min(wanted, soft - _SPARE_FILES))
-
-
-def _load(make_app: MakeApp) -> Any:
-    """What Granian asks of a worker process at its start: an object with RSGI's three methods."""
-    return _Worker(make_app())
-
-
-class _Worker:
-    """What a worker process runs: the application, and an eye on the process that started it."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self.__rsgi__ = self._app.__rsgi__
-
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None and sys.platform != "win32":
-            # A worker that outlives its parent would keep the port, and nothing would replace it.
-            loop.add_reader(parent.sentinel, self._orphaned, loop, parent.sentinel)
-        self._app.__rsgi_init__(loop)
-
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._app.__rsgi_del__(loop)
-
-    @staticmethod
-    def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
-        loop.remove_reader(sentinel)
-        log.warning("the server's main process has died; this worker ends")
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _name(options: ServerOptions, address: Address | None) -> str:
