@@ -259,6 +259,33 @@ async def test_derived_list_makes_a_file_proxy(journey: Journey) -> None:
     assert listed.read_bytes() == b"v1.0.0\n"
 
 
+async def test_derived_list_misses_nothing(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that is published while the list is being written is in the list that is written next."""
+    listed = journey.folder / "store" / "example.com" / "m" / "@v" / "list"
+    write = journey.storage.replace
+
+    async def publish_then_write(key: str, content: bytes) -> None:
+        monkeypatch.undo()
+        await body(journey, "/example.com/m/@v/v1.1.0.mod")
+        await body(journey, "/example.com/m/@v/v1.1.0.info")
+        await write(key, content)
+
+    monkeypatch.setattr(journey.storage, "replace", publish_then_write)
+    await body(journey, MOD)
+    await body(journey, INFO)
+    await settled(journey, lambda: not journey.flights._tasks)
+    assert listed.read_text().split() == ["v1.0.0", "v1.1.0"]
+
+
+async def test_work_behind_an_answer_ends_with_the_process(tmp_path: Path) -> None:
+    """A server that ends at once after an answer has written the list all the same."""
+    journey = Journey(tmp_path)
+    async with journey.flights:
+        await body(journey, MOD)
+        await body(journey, INFO)
+    assert (tmp_path / "store/example.com/m/@v/list").read_bytes() == b"v1.0.0\n"
+
+
 async def test_kind_of_file(journey: Journey) -> None:
     """The answer says which of the three files it is, and where this process got it."""
     answer = await journey.service.answer(file(INFO))

@@ -16,6 +16,7 @@ class Catalog:
     def __init__(self, storage: Storage, turns: Turns) -> None:
         self._storage = storage
         self._turns = turns
+        self._changed: set[str] = set()
 
     async def held(self, path: ModulePath) -> tuple[Version, ...]:
         """All held versions, pseudo-versions too, in ascending order."""
@@ -36,15 +37,26 @@ class Catalog:
                 continue  # not ours: somebody put it there
         return tuple(sorted(versions))
 
+    def changed(self, path: ModulePath) -> None:
+        """Something was published: `derive` has work to do, also where it is running and has read the store already."""
+        self._changed.add(path.escaped)
+
     async def derive(self, path: ModulePath) -> None:
-        """Bring `@v/list` up to date. Read anew under a turn, so that of two publications none is lost."""
-        key = f"{path.escaped}/@v/list"
-        async with self._turns.hold(f"{path.escaped}/@v"):
-            body = "".join(f"{version}\n" for version in await self.held(path)).encode()
-            listed = self._storage.look(key)
-            if (
-                listed is None
-                or listed.size != len(body)
-                or await asyncio.to_thread(listed.path.read_bytes) != body
-            ):
-                await self._storage.replace(key, body)
+        """Bring `@v/list` up to date with all that is published until it ends.
+
+        Read anew under a turn, so that of two processes' publications none is lost.
+        """
+        while path.escaped in self._changed:
+            self._changed.discard(path.escaped)
+            async with self._turns.hold(f"{path.escaped}/@v"):
+                await self._derive(path, f"{path.escaped}/@v/list")
+
+    async def _derive(self, path: ModulePath, key: str) -> None:
+        body = "".join(f"{version}\n" for version in await self.held(path)).encode()
+        listed = self._storage.look(key)
+        if (
+            listed is None
+            or listed.size != len(body)
+            or await asyncio.to_thread(listed.path.read_bytes) != body
+        ):
+            await self._storage.replace(key, body)

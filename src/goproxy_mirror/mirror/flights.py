@@ -14,6 +14,8 @@ from goproxy_mirror.errors import MirrorError, SourceUnavailable
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 _CLOSING = "the server is shutting down; ask again in a moment"
+_GRACE = 2.0
+"""Seconds that work behind an answer has to end when the server does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Flights:
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[Any]] = {}
+        self._behind: set[asyncio.Task[Any]] = set()
         self._group = asyncio.TaskGroup()
         self._open = False
 
@@ -39,6 +42,8 @@ class Flights:
 
     async def __aexit__(self, *exc: object) -> None:
         self._open = False
+        if self._behind:
+            await asyncio.wait(self._behind, timeout=_GRACE)
         for task in self._tasks.values():
             task.cancel()
         await self._group.__aexit__(None, None, None)
@@ -60,17 +65,23 @@ class Flights:
 
     def start(self, key: str, work: Callable[[], Awaitable[object]]) -> None:
         """Have the work done behind the answer; a failure is logged."""
-        self._task(key, work)
+        task = self._task(key, work)
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
 
     def _task(self, key: str, work: Callable[[], Awaitable[T]]) -> asyncio.Task[T | _Failed]:
         task = self._tasks.get(key)
-        if task is None:
+        if task is None or task.done():  # done, and not yet forgotten: what it did was done before
             if not self._open:
                 raise SourceUnavailable(_CLOSING)
             task = self._group.create_task(_outcome(key, work))
             self._tasks[key] = task
-            task.add_done_callback(lambda _: self._tasks.pop(key, None))
+            task.add_done_callback(lambda done: self._forget(key, done))
         return task
+
+    def _forget(self, key: str, done: asyncio.Task[Any]) -> None:
+        if self._tasks.get(key) is done:
+            del self._tasks[key]
 
 
 async def _outcome(key: str, work: Callable[[], Awaitable[T]]) -> T | _Failed:

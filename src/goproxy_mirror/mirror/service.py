@@ -105,6 +105,7 @@ class MirrorService:
             size=stored.size,
         )
         if kind is not FileKind.ZIP:
+            self._catalog.changed(mv.path)
             self._flights.start(f"derive {mv.path}", lambda: self._catalog.derive(mv.path))
         return FileAnswer(stored, kind, home.name)
 
