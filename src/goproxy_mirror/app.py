@@ -191,7 +191,7 @@ def _policy(settings: Settings, transport: Transport, hosts: Hosts, repositories
         for step in upstreams:
             if step.kind == "url":
                 source = UpstreamSource(step.url, transport, instance=instance)
-                steps.append(Step(source, source.host, step.fall_through_on_any))
+                steps.append(Step(source, source.host, step.fall_through_on_any, source.is_back))
             elif step.kind == "file" and step.path is not None:
                 steps.append(Step(DirectorySource(step.path), None, step.fall_through_on_any))
             else:

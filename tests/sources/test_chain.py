@@ -41,9 +41,14 @@ def chain(
     direct: FakeHomes | None = None,
     off: bool = False,
     reach: FakeReach | None = None,
+    back: bool = True,
 ) -> Chain:
-    """A chain of sources, each with the separator that follows it."""
-    steps = [Step(source, source.name, separator == "|") for source, separator in upstreams]
+    """A chain of sources, each with the separator that follows it; `back`: can who rests be connected to again."""
+
+    async def is_back() -> bool:
+        return back
+
+    steps = [Step(source, source.name, separator == "|", is_back) for source, separator in upstreams]
     ending = Ending(direct=direct is not None and not off, off=off)
     return Chain(steps, ending, direct or FakeHomes("homes", NO), reach or FakeReach())
 
@@ -167,6 +172,35 @@ async def test_resting_host_is_the_last_resort() -> None:
     first = FakeSource("a", ["v1.0.0"])
     walked = chain((first, "|"), (FakeSource("b", DOWN), ","), reach=FakeReach({"a"}))
     assert await said(walked) == ["v1.0.0"]
+
+
+async def test_who_is_not_back_is_not_waited_for() -> None:
+    """A last resort that still cannot be connected to costs no more than finding that out."""
+    first = FakeSource("a", ["v1.0.0"])
+    walked = chain((first, "|"), (FakeSource("b", AWAY), ","), reach=FakeReach({"a"}), back=False)
+    with pytest.raises(Undiscovered, match="a did not answer a moment ago"):
+        await said(walked)
+    assert first.asked == []
+
+
+async def test_who_hangs_is_no_last_resort() -> None:
+    """An upstream that connects and then hangs is waited for once, also where nobody else answers."""
+    first = FakeSource("a", SourceTimeout("a did not answer within 60 s"))
+    walked = chain((first, "|"), (FakeSource("b", DOWN), ","))
+    for _ in range(2):
+        with pytest.raises(SourceUnavailable):
+            await said(walked)
+    assert len(first.asked) == 1
+
+
+async def test_comma_waits_once_where_there_are_mirrors() -> None:
+    """A module under a mirror rule does not wait again for the upstream whose outage ends the list."""
+    homes = FakeHomes("homes", ["v9.0.0"])
+    homes.mirrors = FakeSource("mirrors", ["v1.0.0"])
+    first = FakeSource("a", AWAY)
+    walked = chain((first, ","), direct=homes)
+    assert [await said(walked), await said(walked)] == [["v1.0.0"], ["v1.0.0"]]
+    assert len(first.asked) == 1
 
 
 async def test_errors_are_told_together() -> None:

@@ -250,3 +250,15 @@ async def test_a_ca_file_that_holds_no_certificate_is_refused(
     for path in (junk, tmp_path / "missing.pem"):
         with pytest.raises(SettingError, match=rf"--ca-file.*{path.name}"):
             make_transport(ca_files=[path])
+
+
+async def test_a_host_that_is_back_is_known_at_once(transport: Transport, names: Names) -> None:
+    """A host that rests is found to be back by a connection, and rests no more; one that is gone rests on."""
+    names.table["x.test"] = ["127.0.0.1"]
+    async with Origin() as origin:
+        here, gone = f"x.test:{origin.port}", "x.test:1"
+        for host in (here, gone):
+            transport.hosts.rest(host)
+        assert await transport.is_back(f"http://{here}")
+        assert not await transport.is_back(f"http://{gone}")
+        assert [transport.hosts.resting(host) for host in (here, gone)] == [False, True]

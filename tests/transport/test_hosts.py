@@ -17,6 +17,16 @@ def test_a_host_rests_for_a_while() -> None:
     assert not hosts.resting("x.test")
 
 
+def test_a_rest_is_not_lengthened() -> None:
+    """Who asks a host that rests does not keep it from being asked when the time is over."""
+    now = [0.0]
+    hosts = Hosts(rest=60, clock=lambda: now[0])
+    for now[0] in (0.0, 30.0, 59.0):
+        hosts.rest("x.test")
+    now[0] = 60
+    assert not hosts.resting("x.test")
+
+
 def test_an_answer_ends_the_rest() -> None:
     """A host that answers after all is not skipped."""
     hosts = Hosts()

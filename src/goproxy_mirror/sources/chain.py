@@ -3,12 +3,13 @@
 `,` goes on only where an authority said no; `|` goes on after any failure; what `direct` says in the end outweighs what was
 said before (https://go.dev/ref/mod#goproxy-protocol, TryProxies in cmd/go/internal/modfetch/proxy.go). Two things are ours:
 a module under a mirror rule reaches its mirrors whatever outage came before, and a host that did not answer is not waited
-for again while there are others.
+for again while there are others: for each of the prefixes that `go mod tidy` asks for, that would take many seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -38,13 +39,21 @@ class Homes(Source, Protocol):
         ...
 
 
+async def _perhaps() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One element of the list. `host` is None where no network is asked; `on_any`: a `|` follows it."""
+    """One element of the list. `host` is None where no network is asked; `on_any`: a `|` follows it.
+
+    `is_back` finds out, within a second or so, whether a host that did not answer can be connected to again.
+    """
 
     source: Source
     host: str | None
     on_any: bool
+    is_back: Callable[[], Awaitable[bool]] = _perhaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class Chain(Walking):
         self._ending = ending
         self._homes = homes
         self._reach = reach
+        self._hung: set[str] = set()
 
     async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
         noes: list[NotFound] = []
@@ -70,14 +80,15 @@ class Chain(Walking):
         passed: list[Step] = []
         homes: Source | None = self._homes if self._ending.direct else self._mirrors(path)
         for place, step in enumerate(self._steps):
-            if (
-                step.on_any
-                and step.host
-                and self._reach.resting(step.host)
-                and (homes or place + 1 < len(self._steps))
-            ):
-                passed.append(step)
-                continue
+            if step.host and self._reach.resting(step.host):
+                if step.on_any and (homes or place + 1 < len(self._steps)):
+                    passed.append(step)
+                    continue
+                mirrors = None if step.on_any else self._mirrors(path)
+                if mirrors is not None:
+                    passed.append(step)
+                    homes = mirrors
+                    break
             try:
                 return await self._ask(step, ask)
             except NotFound as error:
@@ -100,7 +111,10 @@ class Chain(Walking):
                     # one, a host that is not there does not make it exist (lookupDirect in cmd/go/internal/modfetch/repo.go).
                     raise _said_no(noes) from error
                 outages.append(error)
-        for step in passed:  # only now, since a host that did not answer a moment ago costs time
+        for step, is_back in zip(passed, await self._are_back(passed), strict=True):
+            if not is_back:
+                outages.append(_not_back(step))
+                continue
             try:
                 return await self._ask(step, ask)
             except NotFound as error:
@@ -115,15 +129,29 @@ class Chain(Walking):
         raise NotFound(f"{path}: not held here, and {reason}")
 
     async def _ask(self, step: Step, ask: Ask[T]) -> Found[T]:
+        self._hung.discard(step.host or "")
         try:
             found = await ask(step.source)
-        except (Unreachable, SourceTimeout):
+        except (Unreachable, SourceTimeout) as error:
             if step.host:
                 self._reach.rest(step.host)
+                if isinstance(error, SourceTimeout):
+                    self._hung.add(step.host)
             raise
         if step.host:
             self._reach.answered(step.host)
         return found
+
+    async def _are_back(self, passed: Sequence[Step]) -> list[bool]:
+        """Which of the steps that were passed over may be asked after all, since nobody else could say anything.
+
+        One that connects and then hangs costs a minute each time, so it rests to the end.
+        """
+
+        async def is_back(step: Step) -> bool:
+            return step.host not in self._hung and await step.is_back()
+
+        return await asyncio.gather(*map(is_back, passed))
 
     def _mirrors(self, path: ModulePath) -> Source | None:
         if self._ending.off:
@@ -133,3 +161,8 @@ class Chain(Walking):
 
 def _said_no(noes: Sequence[NotFound]) -> NotFound:
     return noes[0] if len(noes) == 1 else NotFound("\n".join(dict.fromkeys(no.message for no in noes)))
+
+
+def _not_back(step: Step) -> Unreachable:
+    host = step.host or ""
+    return Unreachable(f"{host} did not answer a moment ago and is left alone for a minute", host=host)

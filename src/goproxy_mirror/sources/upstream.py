@@ -60,6 +60,10 @@ class UpstreamSource:
             kind = Blocked if led else SettingError
             raise kind(f"{self.home.name} cannot be an upstream: {error}") from None
 
+    async def is_back(self) -> bool:
+        """Whether the host, which did not answer a moment ago, can be connected to again. Takes a second at most."""
+        return await self._transport.is_back(self._base)
+
     async def versions(self, path: ModulePath) -> Found[tuple[Version, ...]]:
         return Found(tagged(await self._list(path)), self.home)
 

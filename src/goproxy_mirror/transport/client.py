@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -36,6 +37,7 @@ ERROR_LIMIT = 64 << 10
 """Bytes that are read of an answer that is no success."""
 
 _BATCH = 1 << 20
+_LAST_RESORT = 1.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -175,6 +177,18 @@ class Transport:
         target = target_of(url, led=led)
         self._refuse_resting(target)
         return await self._connector.connectable(target, led=led)
+
+    async def is_back(self, url: str) -> bool:
+        """Whether a host of the operator's that rests can be connected to again.
+
+        Waits for a second at most. The trial goes on behind, and ends the rest where it comes about: so those who ask
+        a host that is swallowed by the network lose a second each, and who asks one that is back gets its answer.
+        """
+        target = target_of(url, led=False)
+        with contextlib.suppress(SourceUnavailable, TimeoutError):
+            async with asyncio.timeout(_LAST_RESORT):
+                await self._connector.try_again(target)
+        return not self.hosts.resting(target.authority)
 
     async def aclose(self) -> None:
         """Close the connections; requests under way fail."""

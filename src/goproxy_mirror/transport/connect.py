@@ -102,6 +102,11 @@ class Connector:
         key = (target.scheme, target.host, target.port, led)
         return await self._tried.get(key, lambda: self._try(target, led=led))
 
+    async def try_again(self, target: Target) -> None:
+        """Connect to a host that the operator named, whatever is remembered of it. Raises `Unreachable`."""
+        self._tried.forget((target.scheme, target.host, target.port, False))
+        await self.connectable(target, led=False)
+
     async def aclose(self) -> None:
         await self._chosen.aclose()
         await self._tried.aclose()

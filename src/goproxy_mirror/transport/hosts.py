@@ -36,8 +36,9 @@ class Hosts:
         return True
 
     def rest(self, host: str) -> None:
-        """The host did not answer."""
-        self._until.pop(host, None)
+        """The host did not answer. A rest is not lengthened: that it is refused while it rests says nothing about it."""
+        if self.resting(host):
+            return
         while len(self._until) >= self._limit:
             del self._until[next(iter(self._until))]
         self._until[host] = self._clock() + self._rest
