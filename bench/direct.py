@@ -61,27 +61,7 @@ class Reference:
     """The go command in direct mode, with a cache of its own; https://ROOT is the local repository."""
 
     def __init__(self, folder: Path, subject: Subject, env: Mapping[str, str]) -> None:
-        self.cache = folder / "modcache"
-        config = folder / "gitconfig"
-        config.write_text(
-            f'[url "{subject.folder.as_uri()}"]\n\tinsteadOf = {subject.url}\n[safe]\n\tdirectory = *\n'
-        )
-        self.env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": str(config),
-            "GOPATH": str(folder / "gopath"),
-            "GOMODCACHE": str(self.cache),
-            "GOCACHE": str(folder / "build"),
-            "GOENV": "off",
-            "GOFLAGS": "-modcacherw",
-            "GOPROXY": "direct",
-            "GOSUMDB": "off",
-            "GOTOOLCHAIN": "local",
-            "GOTELEMETRY": "off",
-            **env,
-        }
+        self.env = go_environment(folder, {subject.url: subject.folder.as_uri()}) | dict(env)
         self.folder = folder
         self.seconds = 0.0
 
@@ -122,6 +102,31 @@ class Reference:
         elif "requires go >=" not in answer["Error"]:  # that is the client's own limit
             found["no zip"] = answer["Error"]
         return found
+
+
+def go_environment(folder: Path, instead: Mapping[str, str]) -> dict[str, str]:
+    """An environment for the go command in direct mode: everything it keeps is in `folder`.
+
+    `instead` names for a repository's URL the one that git is to use instead of it.
+    """
+    config = folder / "gitconfig"
+    sections = (f'[url "{real}"]\n\tinsteadOf = {url}\n' for url, real in instead.items())
+    config.write_text("".join(sections) + "[safe]\n\tdirectory = *\n")
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(config),
+        "GOPATH": str(folder / "gopath"),
+        "GOMODCACHE": str(folder / "modcache"),
+        "GOCACHE": str(folder / "build"),
+        "GOENV": "off",
+        "GOFLAGS": "-modcacherw",
+        "GOPROXY": "direct",
+        "GOSUMDB": "off",
+        "GOTOOLCHAIN": "local",
+        "GOTELEMETRY": "off",
+    }
 
 
 def names_in(file: Path) -> list[str]:
