@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
-from zlib_ng import zlib_ng
+from isal import isal_zlib
 
 from goproxy_mirror.errors import SourceUnavailable
 
@@ -33,7 +33,7 @@ _KNOWN_FLAGS = 0x2 | 0x4 | _DESCRIPTOR_FLAG | 0x800
 _UNIX, _TYPE, _FOLDER, _REGULAR = 3, 0o170000, 0o040000, 0o100000
 _FORBIDDEN_EXTRAS = {0x0001: "ZIP64 sizes that no module needs", 0x7075: "a second name"}
 
-_DAMAGED = cast("type[Exception]", zlib_ng.error)  # its stub takes the class for an instance
+_DAMAGED = cast("type[Exception]", isal_zlib.error)  # its stub takes the class for an instance
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _DESCRIPTOR = struct.Struct("<3L")
@@ -84,7 +84,7 @@ class ZipReader:
             size += len(piece)
             if size > member.size:
                 break
-            crc = zlib_ng.crc32(piece, crc)
+            crc = isal_zlib.crc32(piece, crc)
             yield piece
         if size != member.size:
             raise InvalidZip(f"{member.name!a} does not have the size that the zip's directory says")
@@ -102,7 +102,7 @@ class ZipReader:
             yield piece
 
     def _inflated(self, member: Member) -> Iterator[bytes]:
-        inflate = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS)
+        inflate = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS)
         try:
             for packed in self._packed(member):
                 piece = inflate.decompress(packed, _PIECE)
