@@ -39,7 +39,7 @@ from goproxy_mirror.sources.rules import MirrorRules, Rewrite
 from goproxy_mirror.sources.upstream import UpstreamSource
 from goproxy_mirror.state.files import FileAnswers, FileTurns, Journal, instance_id
 from goproxy_mirror.storage.local import LocalStorage
-from goproxy_mirror.transport import AddressPolicy, Hosts, Proxies, Transport
+from goproxy_mirror.transport import AddressPolicy, Hosts, Proxies, Transport, Trust
 from goproxy_mirror.vcs.discovery import Discovery
 from goproxy_mirror.vcs.git import GitRepositories
 from goproxy_mirror.vcs.gitcmd import check_git
@@ -79,21 +79,27 @@ def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) 
 
 
 def prepare(settings: Settings) -> Settings:
-    """The settings without upstreams that are this very server, after a look at the folders and at git.
+    """The settings without upstreams that are this very server, after a look at the folders, the certificates and git.
 
     Raises `SettingError`.
     """
     start_log(settings.log_level, settings.log_format)
     check_folders(settings)
+    Trust([settings.ca_file] if settings.ca_file else [])
     try:
         asyncio.run(check_git(_runner(settings)))
+        instance_id(settings.state)  # made once, before several processes would
     except NeedsTool as error:
         raise SettingError(error.message) from error
+    except OSError as error:
+        raise SettingError(
+            f'state = "{settings.state}": the folder cannot be written to ({error.strerror}); allowed is a folder with '
+            "room, in which this user may make files (--data, --state)"
+        ) from None
     try:
         LocalStorage(settings.store).open()
     except StorageError as error:
         raise SettingError(f'store = "{settings.store}": {error.message}') from error
-    instance_id(settings.state)  # made once, before several processes would
     return _without_self(settings)
 
 

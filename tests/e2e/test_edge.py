@@ -117,6 +117,15 @@ def test_wrong_setting(tmp_path: Path) -> None:
         assert part in done.stderr
 
 
+def test_a_file_without_certificates(tmp_path: Path) -> None:
+    """A CA file that holds none: one line, and exit status 2, before the port is opened."""
+    (tmp_path / "ca.pem").write_text("nothing\n")
+    done = _serve(tmp_path, "--listen", f"127.0.0.1:{free_port()}", "--ca-file", str(tmp_path / "ca.pem"))
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "ca.pem" in done.stderr
+
+
 def _serve(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         program("serve", "--data", str(folder / "data"), *arguments),

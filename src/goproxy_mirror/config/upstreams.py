@@ -12,7 +12,7 @@ from goproxy_mirror.config.values import VEIL, redact, without_userinfo
 
 DEFAULT_UPSTREAM = "https://goproxy.io|https://goproxy.cn|direct"
 
-_ALLOWED = 'allowed are https://, http:// and file:// URLs, direct and off, same_syntax by "," or "|"'
+_ALLOWED = 'allowed are https://, http:// and file:// URLs, direct and off, separated by "," or "|"'
 
 
 @dataclass(frozen=True, slots=True)

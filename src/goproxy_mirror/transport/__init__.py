@@ -12,6 +12,7 @@ from goproxy_mirror.transport.connect import Resolver, VettedAddress
 from goproxy_mirror.transport.hosts import Hosts
 from goproxy_mirror.transport.memo import Memo
 from goproxy_mirror.transport.proxies import Proxies
+from goproxy_mirror.transport.trust import Trust
 from goproxy_mirror.transport.urls import Target, UrlError, shown
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Saved",
     "Target",
     "Transport",
+    "Trust",
     "UrlError",
     "VettedAddress",
     "shown",
