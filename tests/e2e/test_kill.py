@@ -59,7 +59,7 @@ def test_killed_at_many_moments_of_a_download(
         for escaped, version, zip_ in modules.zips()
         for file in zip_.parent.glob(f"{version}.*")
     ]
-    for moment in range(1, len(paths), 5):
+    for moment in range(1, len(paths), 7):
         upstream.requests.clear()
         with ThreadPoolExecutor(8) as pool:
             for path in paths:

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import NewDeveloper, StartServer
 from tests.world.go import main_package
 from tests.world.internet import Internet
-from tests.world.modules import ERRORS, ERRORS_VERSIONS, MOD, MOD_VERSIONS, NESTED_PROJECT, Modules
+from tests.world.modules import ERRORS, ERRORS_VERSIONS, MOD, MOD_VERSIONS, NESTED_PROJECT, YAML, Modules
 from tests.world.repositories import git, repository_of_module
 from tests.world.server import Server
 from tests.world.zips import h1
@@ -64,6 +64,18 @@ def test_every_default_upstream_is_dead(
     server = start_server()
     tidies(server, developer, modules)
     assert github.hosts_asked - {"github.com", "golang.org"}, "no upstream of the default list was asked"
+
+
+def test_built_in_table_knows_gopkg_in(
+    start_server: StartServer, modules: Modules, internet: Internet, tmp_path: Path
+) -> None:
+    """With gopkg.in gone, `gopkg.in/yaml.v3` is found where its page used to lead."""
+    repository = repository_of_module(tmp_path / "yaml.git", modules.tree, YAML, ["v3.0.1"])
+    internet.repository("github.com/go-yaml/yaml", repository)
+    server = start_server("--upstream", "direct")
+    answer = server.get(f"/{YAML}/@v/v3.0.1.zip")
+    assert answer.status == 200, answer.text
+    assert h1(answer.body) == h1(modules.tree / YAML / "@v/v3.0.1.zip")
 
 
 def test_branch_and_commit_from_a_mirror(

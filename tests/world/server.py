@@ -113,6 +113,8 @@ class Server:
         assert self._process is not None
         self._reap()
         self._process.wait(20)
+        # The workers are not ours to wait for; until the system has buried them they count as running.
+        eventually(self._is_gone, what="the end of the worker processes")
         self._process = None
 
     def _reap(self) -> None:
@@ -120,6 +122,14 @@ class Server:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _is_gone(self) -> bool:
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
     def _ready(self) -> bool:
         assert self._process is not None
