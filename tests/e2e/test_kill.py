@@ -86,7 +86,7 @@ def test_leftovers_are_cleared(start_server: StartServer, upstream: Upstream) ->
     upstream.mend()
     server.start()
     assert server.get(f"{BASE}.zip").status == 200
-    eventually(lambda: not any(path.is_file() for path in (server.store / ".tmp").rglob("*")), within=10)
+    eventually(lambda: not any(path.is_file() for path in (server.store / ".tmp").rglob("*")))
 
 
 def test_a_partial_file_would_be_seen(tmp_path: Path, modules: Modules) -> None:

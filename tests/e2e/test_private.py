@@ -48,6 +48,15 @@ def test_public_setting_would_tell(start_server: StartServer, upstream: Upstream
     assert [each for each in upstream.requests if "corp.example" in each] != []
 
 
+def test_gonoproxy_takes_nothing_away(start_server: StartServer, upstream: Upstream, house: Internet) -> None:
+    """Private modules stay so when GONOPROXY names others."""
+    server = start_server(
+        "--upstream", f"{upstream.url},direct", "--private", "corp.example/*", "--gonoproxy", "else.example"
+    )
+    assert server.get(f"/{PRIVATE}/@v/v1.0.0.info").status == 200
+    assert upstream.requests == []
+
+
 def test_private_lookups_are_refused(start_server: StartServer, house: Internet, tmp_path: Path) -> None:
     """A look-up of a private module in a checksum database is answered 403, and nobody is asked."""
     house.tree("sum.test", tmp_path)

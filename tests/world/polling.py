@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], *, within: float = 30.0, what: str = "the condition") -> T:
+def eventually(look: Callable[[], T], *, within: float = 60.0, what: str = "the condition") -> T:
     """The first true value that `look` returns; `AssertionError` when none came within `within` seconds."""
     end = time.monotonic() + within
     pause = threading.Event()

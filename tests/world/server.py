@@ -83,7 +83,7 @@ class Server:
         """One request with the path exactly as given."""
         return fetch(self.port, path, headers, method=method)
 
-    def wait(self, within: float = 30.0) -> int:
+    def wait(self, within: float = 60.0) -> int:
         """Wait for the server to end by itself; its exit status."""
         assert self._process is not None
         return self._process.wait(within)
@@ -100,11 +100,11 @@ class Server:
         if self._process.poll() is None:
             self.terminate()
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise AssertionError(
-                    f"the server did not stop on SIGTERM within 20 s\n{self.log()}"
+                    f"the server did not stop on SIGTERM within 60 s\n{self.log()}"
                 ) from None
         self._reap()
 
@@ -112,7 +112,7 @@ class Server:
         """Kill the server and all its workers at once, as a power cut would."""
         assert self._process is not None
         self._reap()
-        self._process.wait(20)
+        self._process.wait(60)
         # The workers are not ours to wait for; until the system has buried them they count as running.
         eventually(self._is_gone, what="the end of the worker processes")
         self._process = None
