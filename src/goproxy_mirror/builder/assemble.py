@@ -88,9 +88,14 @@ async def _write_zip(repository: Repository, named: Named, mv: ModuleVersion, in
     with await asyncio.to_thread(ZipWriter, into, zip_prefix(mv)) as writer:
         async with _Pipe() as pipe, repository.contents(commit, folder, own) as files:
             async for entry, chunks in files:
-                await pipe.put(writer.begin, entry.path.decode())
+                name = entry.path.decode()
+                if entry.size is not None and entry.size < _BATCH:
+                    whole = [chunk async for chunk in chunks]
+                    await pipe.put(writer.add, name, whole, size=entry.size)
+                    continue
+                await pipe.put(writer.begin, name)
                 async for chunk in chunks:
-                    await pipe.put(writer.write, chunk)
+                    await pipe.put(writer.write, chunk, size=len(chunk))
                 await pipe.put(writer.end)
             if licence is not None and len(own) < len(checked.valid):
                 await pipe.put(writer.add, "LICENSE", [licence])
@@ -140,10 +145,10 @@ class _Pipe:
             if kind is None and failure is not None:
                 raise failure
 
-    async def put(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Have the call made later; raises what an earlier one raised."""
+    async def put(self, call: Callable[..., None], *arguments: Any, size: int = 0) -> None:
+        """Have the call made later, on arguments of `size` bytes; raises what an earlier one raised."""
         self._batch.append(partial(call, *arguments))
-        self._size += _CALL_COST + sum(len(a) for a in arguments if isinstance(a, bytes))
+        self._size += _CALL_COST + size
         if self._size >= _BATCH:
             await self._hand_over()
 
