@@ -9,17 +9,21 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from goproxy_mirror.errors import SettingError
+from goproxy_mirror.errors import SettingError, StorageError
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
+from goproxy_mirror.observe import start_log
 from goproxy_mirror.protocol import Request
 from goproxy_mirror.web.listening import TLSFiles
 from goproxy_mirror.web.routes import Site
 from goproxy_mirror.web.rsgi import App
 from goproxy_mirror.web.server import ServerOptions, serve
+from goproxy_mirror.web.services import Services
 from tests.fakes.services import FakeJourney, FakeWorld
 
 LARGE = 60_000_000
@@ -29,6 +33,36 @@ PID_KEY = "x.test/pid/@latest"
 GATED_KEY = "x.test/gated/@latest"
 GATE = "gate"
 """The file whose appearance lets a request for GATED_KEY go on; its handler says `waiting` in the file beside it."""
+
+
+BROKEN = "/broken"
+"""With this prefix, no worker can open its services."""
+
+
+def broken() -> AbstractAsyncContextManager[Services]:
+    """Services that cannot be opened."""
+    raise StorageError("the store is not there")
+
+
+CRASH = "crash"
+"""The file whose appearance makes the services of one worker fail; they take it away."""
+
+
+@asynccontextmanager
+async def fragile(world: FakeWorld, folder: Path) -> AsyncIterator[Services]:
+    """The world's services, beside a task that fails when it is told to."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            with suppress(FileNotFoundError):
+                (folder / CRASH).unlink()
+                raise AssertionError("told to fail")
+
+    async with world.open() as services, asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(watch())
+        yield services
+        watching.cancel()
 
 
 class GatedJourney(FakeJourney):
@@ -45,13 +79,16 @@ class GatedJourney(FakeJourney):
 
 def make_app(folder: Path, prefix: str) -> App:
     """What each worker calls: a world that holds a large zip, a go.mod, and the worker's own number."""
+    start_log("warning", "console")
     world = FakeWorld.at(folder)
     world.modules = GatedJourney(folder)
     world.modules.hold_written(ZIP_KEY)
     world.modules.hold_written(MOD_KEY)
     world.modules.hold_text(PID_KEY, str(os.getpid()).encode())
     world.modules.hold_text(GATED_KEY, b"{}")
-    return App(world.open, Site("goproxy-mirror-fake", prefix))
+    if prefix == BROKEN:
+        return App(broken, Site("goproxy-mirror-fake"))
+    return App(partial(fragile, world, folder), Site("goproxy-mirror-fake", prefix))
 
 
 def main(folder: str, options: str) -> int:

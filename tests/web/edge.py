@@ -47,7 +47,7 @@ class Edge:
 
     def get(self, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Answer:
         """One request on a connection of its own, with the path exactly as given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, headers=dict(headers or {}))
             response = connection.getresponse()
@@ -60,7 +60,7 @@ class Edge:
 
         `requests` says how many the bytes are, where they have more that only look like it.
         """
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as client:
             client.settimeout(5)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before it was all said
                 client.sendall(data)
@@ -68,7 +68,7 @@ class Edge:
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the edge's event loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def soon(self, act: Any, *arguments: Any) -> None:
         """Call a function in the edge's event loop."""
@@ -93,12 +93,12 @@ def running_edge(
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(asyncio.run, run())
         running.add_done_callback(lambda ended: None if up.done() else _fail(up, ended.exception()))
-        edge, done = up.result(20)
+        edge, done = up.result(60)
         try:
             yield edge
         finally:
             edge.soon(done.set)
-            running.result(20)
+            running.result(60)
 
 
 def _fail(future: Future[Any], failure: BaseException | None) -> None:

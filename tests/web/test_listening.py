@@ -79,7 +79,8 @@ def test_low_port() -> None:
 def test_url() -> None:
     """The URL is one that a client on this machine can use."""
     assert Address("0.0.0.0", 80).url("http") == "http://127.0.0.1:80"
-    assert Address("::", 80).url("https") == "https://[::1]:80"
+    assert Address("::", 80).url("https") == "https://localhost:80"
+    assert Address("::1", 80).url("http") == "http://[::1]:80"
     assert Address("10.0.0.1", 8081).url("http") == "http://10.0.0.1:8081"
 
 

@@ -22,7 +22,7 @@ import trustme
 from goproxy_mirror.web.routes import Site
 from goproxy_mirror.web.rsgi import App
 from goproxy_mirror.web.server import embedded
-from tests.fakes.serve import GATE, GATED_KEY, LARGE, MOD_KEY, PID_KEY, ZIP_KEY
+from tests.fakes.serve import BROKEN, CRASH, GATE, GATED_KEY, LARGE, MOD_KEY, PID_KEY, ZIP_KEY
 from tests.fakes.services import FakeWorld
 from tests.world.polling import eventually
 
@@ -58,7 +58,7 @@ class Serving:
 
     def get(self, path: str) -> bytes:
         """The body of one answer, which must be a good one."""
-        return fetch(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20), path)
+        return fetch(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60), path)
 
     def pid(self) -> int:
         """The number of a worker; of which one, is the system's choice."""
@@ -76,7 +76,7 @@ class Serving:
         return seen
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def refuses(self) -> bool:
         """Whether new connections are refused."""
@@ -90,7 +90,7 @@ class Serving:
         """Kill what is left of it."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -128,7 +128,7 @@ def test_announces_what_answers(start: Start) -> None:
     assert server.address == f"http://127.0.0.1:{server.port}"
     assert server.get(f"/{MOD_KEY}") == b"module x.test/m\n"
     server.process.terminate()
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
     assert server.errors == ""
 
 
@@ -137,7 +137,7 @@ def test_interrupt(start: Start) -> None:
     server = start(workers=2)
     server.workers(2)
     os.killpg(server.process.pid, signal.SIGINT)
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
     assert server.errors == ""
 
 
@@ -150,7 +150,7 @@ def test_signals_while_workers_start(start: Start, to_all: bool) -> None:
             os.killpg(server.process.pid, number)
         else:
             server.process.send_signal(number)
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
 
 
 def test_running_answers_are_finished(start: Start) -> None:
@@ -173,7 +173,7 @@ def test_running_answers_are_finished(start: Start) -> None:
         assert len(body) == LARGE
         assert not body.strip(b"\0")
         assert b"content-length: %d" % LARGE in head
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
 
 
 def test_drain_is_over_in_the_end(start: Start) -> None:
@@ -183,7 +183,7 @@ def test_drain_is_over_in_the_end(start: Start) -> None:
         stalled.sendall(f"GET /{ZIP_KEY} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert stalled.recv(10)
         server.process.terminate()
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
     assert server.refuses()
 
 
@@ -207,22 +207,47 @@ def test_killed_worker_is_replaced(start: Start) -> None:
     assert survivor in replaced
     assert killed not in replaced
     server.process.terminate()
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
 
 
 def test_workers_do_not_outlive_the_server(start: Start) -> None:
     """Where the main process is killed, its workers end by themselves and leave the port."""
     server = start(workers=2)
     server.process.kill()
-    server.process.wait(20)
+    server.process.wait(60)
     eventually(server.refuses, what="the workers' end")
+
+
+def test_worker_whose_services_fail(start: Start) -> None:
+    """A worker whose services fail while it serves makes room for a new one."""
+    server = start()
+    (failed,) = server.workers(1)
+    (server.folder / CRASH).touch()
+
+    def replaced() -> bool:
+        try:
+            return server.pid() != failed
+        except (ConnectionError, http.client.RemoteDisconnected):
+            return False
+
+    eventually(replaced, what="another worker's answer")
+    assert "the services of this worker have failed" in server.errors
+
+
+def test_workers_that_cannot_serve(start: Start) -> None:
+    """A server whose workers cannot open what they need says why, and ends with status 1 instead of trying for ever."""
+    server = start(prefix=BROKEN)
+    assert server.process.wait(60) == 1
+    assert server.address == ""
+    assert "a worker cannot serve: the store is not there" in server.errors
+    assert "Traceback" not in server.errors
 
 
 def test_second_server(start: Start) -> None:
     """A second server at the same port ends with status 2 and one line, and the first goes on."""
     first = start()
     second = start(port=first.port)
-    assert second.process.wait(20) == 2
+    assert second.process.wait(60) == 2
     assert second.errors == (
         f'listen: "127.0.0.1:{first.port}": another program listens there; stop that one, or choose another port\n'
     )
@@ -236,7 +261,7 @@ def test_restart_at_once(start: Start) -> None:
         client.sendall(f"GET /{MOD_KEY} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert client.recv(1000)
         first.process.terminate()
-        first.process.wait(20)
+        first.process.wait(60)
         second = start(port=first.port)
         assert second.get(f"/{MOD_KEY}")
 
@@ -272,11 +297,11 @@ def test_unix_socket(start: Start, tmp_path: Path) -> None:
     assert fetch(Connection("x"), f"/{MOD_KEY}") == b"module x.test/m\n"
     assert len(fetch(Connection("x"), f"/{ZIP_KEY}")) == LARGE
     second = start(unix_socket=str(path))
-    assert second.process.wait(20) == 2
+    assert second.process.wait(60) == 2
     assert "another server listens there" in second.errors
     assert fetch(Connection("x"), f"/{MOD_KEY}")
     server.process.terminate()
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
     assert not path.exists()
 
 
@@ -304,7 +329,7 @@ def test_tls(start: Start, authority: trustme.CA, tls: list[str], version: ssl.T
     authority.configure_trust(context)
     context.minimum_version = context.maximum_version = version
     context.set_alpn_protocols(["h2", "http/1.1"])
-    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=60, context=context)
     connection.connect()
     assert isinstance(connection.sock, ssl.SSLSocket)
     assert connection.sock.selected_alpn_protocol() in {None, "http/1.1"}
@@ -358,7 +383,7 @@ def _frames(client: ssl.SSLSocket, *, until: int) -> list[tuple[int, int, bytes]
 def test_unusable_certificate(start: Start, tls: list[str]) -> None:
     """A certificate that cannot be used ends the server with status 2 and one line, before it listens."""
     server = start(tls=[tls[1], tls[0]])
-    assert server.process.wait(20) == 2
+    assert server.process.wait(60) == 2
     assert server.errors.startswith("tls-cert, tls-key: ")
     assert server.errors.count("\n") == 1
 
@@ -370,4 +395,4 @@ async def test_embedded(world: FakeWorld) -> None:
         assert (world.opened, world.closed) == (1, 0)
     assert world.closed == 1
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=20)
+        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=60)

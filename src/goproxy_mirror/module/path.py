@@ -136,7 +136,7 @@ def _refuse(text: str, kind: Kind, problem: str | None) -> None:
 
 def escape(text: str) -> str:
     """The escaped form of a module path or version."""
-    return _CAPITAL.sub(lambda match: "!" + match[0].lower(), text)
+    return text if text.islower() else _CAPITAL.sub(lambda match: "!" + match[0].lower(), text)
 
 
 def unescape(text: str) -> str:

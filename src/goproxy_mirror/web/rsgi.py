@@ -36,7 +36,8 @@ class App:
         self._site = site
         self._log_requests = log_requests
         self._routes: Routes | None = None
-        self._life: asyncio.Task[None] | None = None
+        self.life: asyncio.Task[None] | None = None
+        """Ends when the services are closed, or have failed; None before `start`."""
         self._ending = asyncio.Event()
 
     # The life of a worker.
@@ -44,14 +45,14 @@ class App:
     async def start(self) -> None:
         """Open the services; raises what opening them raises."""
         opened = asyncio.get_running_loop().create_future()
-        self._life = asyncio.create_task(self._live(opened))
+        self.life = asyncio.create_task(self._live(opened))
         await opened
 
     async def stop(self) -> None:
-        """Close the services, once the last request is answered."""
+        """Close the services, once the last request is answered. Had they failed before, that is in the log."""
         self._ending.set()
-        if self._life is not None:
-            await self._life
+        if self.life is not None:
+            await asyncio.wait([self.life])
 
     async def _live(self, opened: asyncio.Future[None]) -> None:
         """Hold the services open in one task from beginning to end, which task groups and timeouts need."""
@@ -62,7 +63,8 @@ class App:
                 await self._ending.wait()
         except BaseException as failure:
             if opened.done():
-                raise
+                log.exception("the services of this worker have failed")
+                return
             opened.set_exception(failure)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -66,7 +66,9 @@ class ServerOptions:
 
 
 def serve(options: ServerOptions, make_app: MakeApp, *, announce: Callable[[str], None] | None = None) -> int:
-    """Serve until a signal ends it; the exit status. `make_app` must be picklable: every worker calls it.
+    """Serve until a signal ends it; the exit status: 0, or 1 where workers cannot start or keep dying.
+
+    `make_app` must be picklable: every worker calls it.
 
     `announce` is called once with the address (`http://127.0.0.1:8081`, `unix:/path`), when connections are answered.
     Raises `SettingError` before anything starts where the address or the certificate cannot be used.

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from goproxy_mirror.errors import MirrorError
 from goproxy_mirror.web.rsgi import App
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,15 @@ class Worker:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         if sys.platform != "win32":
             self._watch_parent(loop)
-        self._app.__rsgi_init__(loop)
+        try:
+            self._app.__rsgi_init__(loop)
+        except MirrorError as failure:
+            log.error("a worker cannot serve: %s", failure.message)  # noqa: TRY400 (the reason is for the operator)
+            sys.exit(1)
         if sys.platform != "win32":
+            if self._app.life is not None:
+                # A worker whose services have failed makes room for a new one.
+                self._app.life.add_done_callback(lambda _life: self._end())
             loop.add_signal_handler(signal.SIGTERM, self._end)
             loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
 
