@@ -13,6 +13,7 @@ A class says *whose word* a failure is, since that decides what the go command d
     ├── SourceUnavailable           nobody could say: not an absence
     │   ├── Unreachable             the host did not answer at all (name, connection, handshake)
     │   ├── SourceTimeout           it answered, but not in time
+    │   ├── CredentialsRefused      it did not take the credentials that are set for it
     │   ├── OutageDisguised         it said 404, and meant that it could not say
     │   ├── Undiscovered            where the module's repository is could not be found out
     │   ├── Unbuildable             the repository was read, but no module can be built from that revision
@@ -84,6 +85,10 @@ class Unreachable(SourceUnavailable):
 
 class SourceTimeout(SourceUnavailable):
     """The source answered, but did not finish in time."""
+
+
+class CredentialsRefused(SourceUnavailable):
+    """The source did not take the credentials that the operator set for it, so it has said nothing about what is there."""
 
 
 class OutageDisguised(SourceUnavailable):

@@ -175,6 +175,52 @@ class ChecksumDatabases(Protocol):
         ...
 
 
+class Credential(Protocol):
+    """What opens one place over HTTPS. `name` is the URL prefix or the host that it is set for, fit for a message."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def authorization(self) -> str:
+        """The value of the Authorization header. Never to be logged, nor put into an argument list or a file.
+
+        Raises `CredentialsRefused`, or `SourceUnavailable` where it cannot be had.
+        """
+        ...
+
+    def refused(self) -> None:
+        """The place did not take it; what can be made anew is made anew the next time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SSHWay:
+    """A repository reached by SSH: `url` as git takes it, `command` for GIT_SSH_COMMAND (holds no secret).
+
+    `host` is `name:port`; `shown` is the URL as messages have it.
+    """
+
+    url: str
+    command: str
+    host: str
+    shown: str
+
+
+class Credentials(Protocol):
+    """Everything that the operator has set to open private places."""
+
+    def find(self, url: str) -> Credential | None:
+        """What is set for the URL, of which the longest prefix counts; None where nothing is, and for all but https."""
+        ...
+
+    def by_ssh(self, url: str) -> SSHWay | None:
+        """How a repository is reached by SSH: for an SSH address, and for an https URL that is set to be; else None.
+
+        Raises `Blocked` for an SSH address that is none, or without known host keys.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RepoRoot:
     """Where a module's repository is: what discovery finds out.

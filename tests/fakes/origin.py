@@ -91,6 +91,7 @@ class Origin:
                 method, path, _ = first.split(" ", 2)
                 fields = (line.partition(": ") for line in lines)
                 request = Request(method, path, {name.lower(): value for name, _, value in fields})
+                await reader.readexactly(int(request.headers.get("content-length", "0")))
                 self.requests.append(request)
                 answer = self.handler(request)
                 if isinstance(answer, bytes):

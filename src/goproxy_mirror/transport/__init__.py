@@ -7,7 +7,8 @@ pyreqwest is in here, so that another client could take its place without anybod
 from __future__ import annotations
 
 from goproxy_mirror.transport.addresses import AddressPolicy
-from goproxy_mirror.transport.client import Reply, Saved, Transport
+from goproxy_mirror.transport.answers import Reply, Saved
+from goproxy_mirror.transport.client import Transport
 from goproxy_mirror.transport.connect import Resolver, VettedAddress
 from goproxy_mirror.transport.hosts import Hosts
 from goproxy_mirror.transport.memo import Memo

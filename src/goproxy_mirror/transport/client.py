@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pyreqwest.client import Client
@@ -21,7 +21,10 @@ from goproxy_mirror.errors import (
     Unreachable,
     disk_failures,
 )
+from goproxy_mirror.ports import Credential, Credentials
+from goproxy_mirror.transport import answers
 from goproxy_mirror.transport.addresses import AddressPolicy
+from goproxy_mirror.transport.answers import Reply, Saved
 from goproxy_mirror.transport.clients import Clients
 from goproxy_mirror.transport.connect import Connector, Resolver, SystemResolver, VettedAddress, target_of
 from goproxy_mirror.transport.failures import broke_before_answer, translated
@@ -42,37 +45,25 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer in memory. Header names are lower case; `url` is the last hop's; `whole` False: cut at the
-    limit."""
+class _Answer:
+    """The head of the last hop's answer; the body is still to be read."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-    whole: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """An answer on disk. `size` in bytes; where `status` is not 200 nothing was written and `body` holds its
-    beginning."""
-
-    status: int
-    headers: Mapping[str, str]
-    size: int
-    url: str
-    body: bytes = b""
+    response: Response
+    target: Target
+    credential: str | None
 
 
 class Transport:
-    """GET, for everybody.
+    """GET, for everybody (and one POST).
 
     `led` tells who named the host: False where the operator did (settings), True where a page, a repository's
     list or another answer did. Then the address must be public, and is pinned; and so is every host that a
     redirect leads to. All methods raise `Unreachable` (no address, connection or handshake), `SourceTimeout`
     (later than that), `SourceUnavailable` (no whole, or too large an answer), and `Blocked` (an address, port
     or scheme that may not be used). Status codes are no errors here.
+
+    `credentials` says whether what the operator has set for a URL may be used for it; by default, for what the operator
+    named. They go to the URL's own host alone: over https, and not after a redirect to another one.
     """
 
     def __init__(
@@ -87,12 +78,14 @@ class Transport:
         answer_timeout: float = 60.0,
         stall_timeout: float = 30.0,
         resolver: Resolver | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """Times in seconds: to a connection with its handshake; to an answer's first byte (public proxies
         take up to 60 s for a module that is new to them); between two bytes of a body. Raises
         `SettingError`."""
         trust = Trust(ca_files)
         self.hosts = hosts or Hosts()
+        self._credentials = credentials
         self._proxies = proxies or Proxies()
         self._connect_timeout = connect_timeout
         self._answer_timeout = answer_timeout
@@ -117,20 +110,35 @@ class Transport:
         timeout: float = 120.0,
         headers: Mapping[str, str] | None = None,
         cut: bool = False,
+        credentials: bool | None = None,
     ) -> Reply:
         """Fetch into memory. A success of more than `limit` bytes is `SourceUnavailable`, or is cut there if
         `cut`.
 
         `timeout` in seconds is for all of it. Other answers are cut at 64 KiB, or at `limit` if `cut`.
         """
-        async with self._answer(url, led=led, timeout=timeout, headers=headers) as (response, target):
+        entrusted = not led if credentials is None else credentials
+        async with self._answer(url, led, entrusted, timeout, headers) as answer:
+            response, target = answer.response, answer.target
             if response.status != 200:
                 limit, cut = limit if cut else min(limit, ERROR_LIMIT), True
-            names = _names(response)
+            names = answers.names(response)
             body, whole = await self._read(response, target, limit=limit, cut=cut)
-            if _encoded(names):
-                body, whole = await asyncio.to_thread(_decoded, body, names, target, limit=limit, cut=cut)
-            return Reply(response.status, names, body, target.url, whole)
+            if answers.encoded(names):
+                decode = partial(answers.decoded, body, names, target, limit=limit, cut=cut)
+                body, whole = await asyncio.to_thread(decode)
+            return Reply(response.status, names, body, target.url, whole, answer.credential)
+
+    async def post(
+        self, url: str, body: bytes, *, limit: int, headers: Mapping[str, str], timeout: float = 60.0
+    ) -> Reply:
+        """POST to a URL that the operator named. A redirect is an answer as any; at most 64 KiB are read."""
+        async with self._answer(url, False, False, timeout, headers, body=body) as answer:
+            limit = min(limit, ERROR_LIMIT)
+            text, whole = await self._read(answer.response, answer.target, limit=limit, cut=True)
+            return Reply(
+                answer.response.status, answers.names(answer.response), text, answer.target.url, whole
+            )
 
     async def save(
         self,
@@ -141,17 +149,20 @@ class Transport:
         led: bool = False,
         timeout: float = 900.0,
         headers: Mapping[str, str] | None = None,
+        credentials: bool | None = None,
     ) -> Saved:
         """Fetch to a file that exists; a status other than 200 leaves it alone. More than `limit` bytes, or
         fewer than announced, is `SourceUnavailable`. On failure what stands in the file is worthless. Raises
         `StorageError` too.
         """
-        async with self._answer(url, led=led, timeout=timeout, headers=headers) as (response, target):
-            names = _names(response)
+        entrusted = not led if credentials is None else credentials
+        async with self._answer(url, led, entrusted, timeout, headers) as answer:
+            response, target = answer.response, answer.target
+            names = answers.names(response)
             if response.status != 200:
                 body, _ = await self._read(response, target, limit=ERROR_LIMIT, cut=True)
-                return Saved(response.status, names, 0, target.url, body)
-            if _encoded(names):
+                return Saved(response.status, names, 0, target.url, body, answer.credential)
+            if answers.encoded(names):
                 raise SourceUnavailable(f"{target.shown} answered compressed, which was not asked for")
             size = 0
             with disk_failures("write the file"):
@@ -199,20 +210,32 @@ class Transport:
 
     @asynccontextmanager
     async def _answer(
-        self, url: str, *, led: bool, timeout: float, headers: Mapping[str, str] | None
-    ) -> AsyncIterator[tuple[Response, Target]]:
+        self,
+        url: str,
+        led: bool,
+        entrusted: bool,
+        timeout: float,
+        headers: Mapping[str, str] | None,
+        *,
+        body: bytes | None = None,
+    ) -> AsyncIterator[_Answer]:
         """The head of the last hop's answer; the body is read inside the block."""
         home = target = target_of(url, led=led)
         try:
             async with asyncio.timeout(timeout):
                 for _ in range(MOST_REDIRECTS + 1):
                     client = await self._client(target, led=led)
+                    credential = self._credential(target) if entrusted and home.same_home(target) else None
+                    if credential is not None:
+                        target = replace(target, authorization=await credential.authorization())
                     async with AsyncExitStack() as hop:
-                        response = await self._send(hop, client, target, headers or {})
+                        response = await self._send(hop, client, target, headers or {}, body)
                         self.hosts.answered(target.authority)
+                        if credential is not None and response.status == 401:
+                            credential.refused()
                         location = response.get_header("location")
-                        if response.status not in _REDIRECTS or location is None:
-                            yield response, target
+                        if response.status not in _REDIRECTS or location is None or body is not None:
+                            yield _Answer(response, target, credential.name if credential else None)
                             return
                     there = _followed(target, location, led=led)
                     if home.same_home(there) and not led:
@@ -247,21 +270,36 @@ class Transport:
             raise Unreachable(message, host=target.authority)
 
     async def _send(
-        self, hop: AsyncExitStack, client: Client, target: Target, headers: Mapping[str, str]
+        self,
+        hop: AsyncExitStack,
+        client: Client,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
     ) -> Response:
         """One exchange up to the head. A connection that broke before the answer began is tried once more."""
         try:
-            return await self._exchange(hop, client, target, headers)
+            return await self._exchange(hop, client, target, headers, body)
         except DetailedPyreqwestError as error:
             if not broke_before_answer(error):
                 raise
-        return await self._exchange(hop, client, target, headers)
+        return await self._exchange(hop, client, target, headers, body)
 
     async def _exchange(
-        self, hop: AsyncExitStack, client: Client, target: Target, headers: Mapping[str, str]
+        self,
+        hop: AsyncExitStack,
+        client: Client,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
     ) -> Response:
         try:
-            request = client.get(target.url).header("accept-encoding", "identity").headers(dict(headers))
+            request = (client.get if body is None else client.post)(target.url).header(
+                "accept-encoding", "identity"
+            )
+            request = request.headers(dict(headers))
+            if body is not None:
+                request = request.body_bytes(body)
             # Else the head would be withheld until 64 KiB of the body have come.
             request = request.streamed_read_buffer_limit(0)
         except ValueError:
@@ -276,6 +314,12 @@ class Transport:
                 raise
             message = f"{target.shown} did not answer within {self._answer_timeout:g} s"
             raise SourceTimeout(message) from None
+
+    def _credential(self, target: Target) -> Credential | None:
+        """What is set for a URL; the URL's own user name and password go before it."""
+        if self._credentials is None or target.authorization is not None:
+            return None
+        return self._credentials.find(target.url)
 
     async def _chunks(self, response: Response, target: Target, *, limit: int) -> AsyncIterator[bytes]:
         """The body as it comes, until one chunk has gone over the limit."""
@@ -299,38 +343,30 @@ class Transport:
     async def _read(self, response: Response, target: Target, *, limit: int, cut: bool) -> tuple[bytes, bool]:
         """The body, and whether that is all of it."""
         if not cut:
-            _refuse_announced(response, target, limit)
+            answers.refuse_announced(response, target, limit)
         body = b"".join([chunk async for chunk in self._chunks(response, target, limit=limit)])
         if len(body) <= limit:
             return body, True
         if not cut:
-            raise _too_large(target, limit)
+            raise answers.too_large(target, limit)
         return body[:limit], False
 
     async def _batches(self, response: Response, target: Target, *, limit: int) -> AsyncIterator[list[bytes]]:
         """The body in lists of about 1 MiB, each worth a thread's while."""
-        _refuse_announced(response, target, limit)
+        answers.refuse_announced(response, target, limit)
         size = held = 0
         batch: list[bytes] = []
         async for chunk in self._chunks(response, target, limit=limit):
             size += len(chunk)
             held += len(chunk)
             if size > limit:
-                raise _too_large(target, limit)
+                raise answers.too_large(target, limit)
             batch.append(chunk)
             if held >= _BATCH:
                 yield batch
                 batch, held = [], 0
         if batch:
             yield batch
-
-
-def _names(response: Response) -> dict[str, str]:
-    """Headers by lower-case name; those that came several times are joined as RFC 9110 §5.2 has it."""
-    names: dict[str, str] = {}
-    for name, value in response.headers.items():
-        names[name.lower()] = f"{names[name.lower()]}, {value}" if name.lower() in names else value
-    return names
 
 
 def _followed(target: Target, location: str, *, led: bool) -> Target:
@@ -344,44 +380,3 @@ def _followed(target: Target, location: str, *, led: bool) -> Target:
     if target.scheme == "https" and there.scheme != "https":
         raise refusal(f"{target.shown} redirects from https to http ({there.shown})")
     return there
-
-
-def _too_large(target: Target, limit: int) -> SourceUnavailable:
-    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
-    return SourceUnavailable(f"{target.shown} is larger than {size}, which is as much as is taken here")
-
-
-def _refuse_announced(response: Response, target: Target, limit: int) -> None:
-    length = response.get_header("content-length") or ""
-    if length.isascii() and length.isdigit() and int(length) > limit:
-        raise _too_large(target, limit)
-
-
-def _encoded(names: Mapping[str, str]) -> bool:
-    return names.get("content-encoding", "").strip().lower() not in {"", "identity"}
-
-
-def _decoded(
-    body: bytes, names: Mapping[str, str], target: Target, *, limit: int, cut: bool
-) -> tuple[bytes, bool]:
-    """Some servers compress unasked (files that lie compressed in an object store). Never more than the
-    limit."""
-    if names["content-encoding"].strip().lower() not in {"gzip", "x-gzip"}:
-        raise SourceUnavailable(f"{target.shown} answered compressed, which was not asked for")
-    plain = bytearray()
-    whole = False
-    try:
-        while body and len(plain) <= limit:
-            member = zlib.decompressobj(wbits=31)
-            plain += member.decompress(body, limit + 1 - len(plain))
-            whole = member.eof
-            if not whole:
-                break
-            body = member.unused_data
-    except zlib.error as error:
-        raise SourceUnavailable(f"{target.shown} answered with broken compression: {error}") from None
-    if not cut and len(plain) > limit:
-        raise _too_large(target, limit)
-    if not cut and not whole:
-        raise SourceUnavailable(f"{target.shown} answered with compressed data that ends too early")
-    return bytes(plain[:limit]), whole and len(plain) <= limit
