@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -131,6 +131,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         transport = _transport(settings, hosts)
         stack.push_async_callback(transport.aclose)
         storage = LocalStorage(settings.store)
+        with suppress(StorageError):  # what is held can be served all the same
+            await asyncio.to_thread(storage.open)  # again, since a worker may take the place of a killed one
         turns = FileTurns(settings.state / "turns", wait=settings.fetch_timeout)
         repositories = GitRepositories(
             settings.state / "git", _runner(settings), transport, fetch_timeout=settings.fetch_timeout
@@ -205,7 +207,7 @@ def _policy(settings: Settings, transport: Transport, hosts: Hosts, repositories
         return Chain(steps, ending, homes, hosts)
 
     return Policy(
-        direct=",".join(settings.gonoproxy),
+        direct=private,
         origin=homes,
         routes=[Route(glob, chain(upstreams)) for glob, upstreams in settings.upstreams.items()],
         public=chain(settings.upstream),

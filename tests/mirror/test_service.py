@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +108,43 @@ async def test_absence_is_remembered(journey: Journey) -> None:
         with pytest.raises(NotFound):
             await body(journey, MOD)
     assert len(journey.source.asked) == 1
+
+
+async def test_remembered_absence_holds_on_to_nothing(journey: Journey) -> None:
+    """Whose request was denied is let go, with all that the request had in memory; only the words are remembered."""
+
+    class Large:
+        """Something that a request holds."""
+
+    async def ask() -> weakref.ref[Large]:
+        large = Large()
+        with pytest.raises(NotFound, match="no such version"):
+            await body(journey, MOD)
+        return weakref.ref(large)
+
+    journey.source.says = NotFound("no such version")
+    first, second = await ask(), await ask()
+    journey.source.says = []
+    await asyncio.sleep(0)  # the loop's own references
+    gc.collect()
+    assert (first(), second()) == (None, None)
+
+
+async def test_large_zips_keep_nobody_waiting(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While as many zips are fetched as may be, a `.mod` is fetched all the same."""
+    go_on = asyncio.Event()
+
+    async def slow(self: FakeSource, mv: ModuleVersion, into: Path) -> Found[None]:
+        await go_on.wait()
+        into.write_bytes(b"zip")
+        return Found(None, self._home())
+
+    monkeypatch.setattr(FakeSource, "zip", slow)
+    zips = [asyncio.create_task(body(journey, f"/example.com/m{n}/@v/v1.0.0.zip")) for n in range(8)]
+    async with asyncio.timeout(10):
+        assert await body(journey, MOD)
+    go_on.set()
+    await asyncio.gather(*zips)
 
 
 async def test_outage_is_not_remembered(journey: Journey) -> None:

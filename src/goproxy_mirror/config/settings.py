@@ -194,9 +194,7 @@ class Settings(BaseModel):
     ] = ()
     gonoproxy: Annotated[
         Globs,
-        About(
-            "Private modules", "Modules never asked of an upstream, as GONOPROXY; else the private.", "GLOBS"
-        ),
+        About("Private modules", "More modules that no upstream is asked for, as GONOPROXY.", "GLOBS"),
     ] = Field(default_factory=lambda found: found["private"])
     gonosumdb: Annotated[
         Globs,
@@ -265,7 +263,7 @@ class Settings(BaseModel):
     parallel_fetches: Annotated[
         int,
         By(whole_number(1, 10000)),
-        About("Limits", "Fetches at the same time, in each worker.", "N"),
+        About("Limits", "Fetches at the same time, in each worker; zips are counted apart.", "N"),
     ] = 32
     git_cache_size: Annotated[
         int, By(parse_bytes), About("Limits", "Size that the kept git repositories may reach.", "SIZE")

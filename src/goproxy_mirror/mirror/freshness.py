@@ -81,21 +81,22 @@ class Absences:
     def __init__(self, ttl: float, *, room: int = 65536) -> None:
         self._ttl = min(ttl, self.LONGEST)
         self._room = room
-        self._said: OrderedDict[str, tuple[float, NotFound]] = OrderedDict()
+        # Not the error itself: it holds on to every frame that it came through.
+        self._said: OrderedDict[str, tuple[float, str, str | None]] = OrderedDict()
 
     def check(self, key: str) -> None:
         """Raise the remembered `NotFound`, if there is one that still counts."""
         said = self._said.get(key)
         if said is None:
             return
-        until, error = said
+        until, message, source = said
         if time.monotonic() >= until:
             del self._said[key]
             return
-        raise error.with_traceback(None)
+        raise NotFound(message, source=source)
 
     def remember(self, key: str, error: NotFound) -> None:
-        self._said[key] = (time.monotonic() + self._ttl, error)
+        self._said[key] = (time.monotonic() + self._ttl, error.message, error.source)
         self._said.move_to_end(key)
         while len(self._said) > self._room:
             self._said.popitem(last=False)

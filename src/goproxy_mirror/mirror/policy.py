@@ -22,7 +22,7 @@ class Route:
 class Policy:
     """Chooses the source of a module, and keeps private names in the house.
 
-    `direct` are globs of modules that come from their origin only (GONOPROXY, which is GOPRIVATE by default);
+    `direct` are globs of modules that come from their origin only (GOPRIVATE and GONOPROXY);
     `unlisted` are globs of modules that no public checksum database may hear of (GONOSUMDB, GOPRIVATE).
     See https://go.dev/ref/mod#private-modules.
     """

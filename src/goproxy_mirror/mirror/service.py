@@ -37,7 +37,9 @@ _STALE_AGE = 10
 class MirrorService:
     """Answers module requests; one per process.
 
-    `fetch_timeout` in seconds bounds one fetch over all its sources. Raises what `Source` and `Storage` raise.
+    `fetch_timeout` in seconds bounds one fetch over all its sources. `parallel` bounds the zips that are fetched at the
+    same time, and everything else by itself: nobody who asks for a `.mod` waits for large zips on a slow line. Raises
+    what `Source` and `Storage` raise.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class MirrorService:
         self._provenance = provenance
         self._fetch_timeout = fetch_timeout
         self._places = asyncio.Semaphore(parallel)
+        self._places_of_zips = asyncio.Semaphore(parallel)
 
     async def answer(
         self, request: List | Latest | Resolve | File, *, fetch: bool = True
@@ -93,7 +96,8 @@ class MirrorService:
             if stored is not None:
                 return FileAnswer(stored, kind)
             async with self._storage.stage() as staged:
-                async with self._fetching(key, f"{mv}{kind.value}"):
+                places = self._places_of_zips if kind is FileKind.ZIP else self._places
+                async with self._fetching(key, f"{mv}{kind.value}", places):
                     home = await _bring(self._policy.source(mv.path), mv, kind, staged)
                 stored = await self._publish(key, staged, home)
         log.info(
@@ -150,16 +154,16 @@ class MirrorService:
             kept = await self._answers.get(request.key)
             if kept is not None and self._freshness.age(kept, time.time()) is Age.FRESH:
                 return kept  # another worker was first
-            async with self._fetching(request.key, str(request)):
+            async with self._fetching(request.key, str(request), self._places):
                 body, home = await _ask(self._policy.source(request.path), request)
             kept = Kept(body, time.time(), home)
             await self._answers.put(request.key, kept)
         return kept
 
     @asynccontextmanager
-    async def _fetching(self, key: str, what: str) -> AsyncIterator[None]:
+    async def _fetching(self, key: str, what: str, places: asyncio.Semaphore) -> AsyncIterator[None]:
         """A place among the parallel fetches and a deadline; remembers an absence, forgets it with success."""
-        async with self._places:
+        async with places:
             try:
                 async with asyncio.timeout(self._fetch_timeout):
                     yield
