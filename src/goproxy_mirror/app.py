@@ -21,7 +21,7 @@ from goproxy_mirror.config import Settings, Upstreams, check_exposure, check_fol
 from goproxy_mirror.config.rules import MirrorRule, builtin_mirrors
 from goproxy_mirror.config.tables import with_default_sumdb
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, parse_upstreams, same_syntax
-from goproxy_mirror.errors import NeedsTool, SettingError, StorageError
+from goproxy_mirror.errors import NeedsTool, SettingError, StorageError, disk_failures
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.checksums import ChecksumService
 from goproxy_mirror.mirror.flights import Flights
@@ -231,8 +231,9 @@ async def _keep_house(repositories: GitRepositories, git_cache_size: int) -> Non
 
 async def _ready(storage: LocalStorage) -> None:
     """Whether a file could be published now; raises `StorageError`."""
-    async with storage.stage():
-        pass
+    async with storage.stage() as staged:
+        with disk_failures("write to the store"):
+            await asyncio.to_thread(staged.write_bytes, b"ready")
 
 
 def _runner(settings: Settings) -> Runner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import json
 import weakref
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.errors import NotFound, SourceTimeout, SourceUnavailable
+from goproxy_mirror.errors import NotFound, SourceTimeout, SourceUnavailable, StorageFull
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileKind, Found, Home
@@ -179,6 +180,27 @@ async def test_failed_fetch_leaves_nothing(journey: Journey, monkeypatch: pytest
         await body(journey, ZIP)
     assert [key async for key in journey.storage.list("")] == []
     assert list((journey.folder / "store" / ".tmp").iterdir()) == []
+
+
+async def test_full_disk_is_told_as_such(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No room for a `.mod`: that is what is said, and it is gone with the next request that finds room."""
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(StorageFull, match="No space left"):
+            await body(journey, MOD)
+    assert await body(journey, MOD)
+
+
+async def test_stale_list_while_the_disk_is_full(journey: Journey) -> None:
+    """A list that cannot be brought up to date for want of room is answered as it was."""
+    await texted(journey, "/example.com/m/@v/list")
+    await journey.age(text("/example.com/m/@v/list"), 3600)
+    journey.source.says = StorageFull("no room")
+    assert (await texted(journey, "/example.com/m/@v/list")).stale
 
 
 async def test_slow_fetch_ends(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:

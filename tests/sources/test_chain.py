@@ -13,6 +13,7 @@ from goproxy_mirror.errors import (
     SecurityError,
     SourceTimeout,
     SourceUnavailable,
+    StorageFull,
     Undiscovered,
     Unreachable,
 )
@@ -201,6 +202,19 @@ async def test_comma_waits_once_where_there_are_mirrors() -> None:
     walked = chain((first, ","), direct=homes)
     assert [await said(walked), await said(walked)] == [["v1.0.0"], ["v1.0.0"]]
     assert len(first.asked) == 1
+
+
+async def test_full_disk_is_nobodys_outage() -> None:
+    """What a disk without room says is not taken for a home's failure: nobody else is asked, and it is said as it is."""
+    second = FakeSource("b", ["v1.0.0"])
+    full = StorageFull("no room")
+    for walked in (
+        chain((FakeSource("a", full), "|"), (second, ",")),
+        chain((FakeSource("a", DOWN), "|"), direct=FakeHomes("homes", full)),
+    ):
+        with pytest.raises(StorageFull):
+            await said(walked)
+    assert second.asked == []
 
 
 async def test_errors_are_told_together() -> None:

@@ -14,6 +14,7 @@ from goproxy_mirror.errors import (
     NoRepository,
     NotFound,
     SourceUnavailable,
+    StorageFull,
     Unbuildable,
     Undiscovered,
     Unreachable,
@@ -180,6 +181,14 @@ async def test_failing_origin_gives_way(world: World) -> None:
     """An origin that answers with failures is followed by its mirrors."""
     world.says[ORIGIN] = SourceUnavailable("500")
     assert await home_of(world.homes()) == "https://one.test/text"
+
+
+async def test_full_disk_is_nobodys_outage(world: World) -> None:
+    """Where our own disk has no room, no other home is asked for the same bytes."""
+    world.says[ORIGIN] = StorageFull("no room")
+    with pytest.raises(StorageFull):
+        await home_of(world.homes())
+    assert world.asked() == [ORIGIN]
 
 
 async def test_second_mirror(world: World) -> None:

@@ -14,7 +14,14 @@ from pathlib import Path
 
 import structlog
 
-from goproxy_mirror.errors import MirrorError, NotFound, SourceTimeout, SourceUnavailable
+from goproxy_mirror.errors import (
+    MirrorError,
+    NotFound,
+    SourceTimeout,
+    SourceUnavailable,
+    StorageError,
+    disk_failures,
+)
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.flights import Flights
@@ -141,7 +148,7 @@ class MirrorService:
                 return self._as_answer(request, await flight)
         except NotFound as error:
             return await self._held_text(request, None, error)
-        except (SourceUnavailable, TimeoutError) as error:
+        except (SourceUnavailable, StorageError, TimeoutError) as error:
             reason = (
                 error
                 if isinstance(error, MirrorError)
@@ -230,7 +237,8 @@ async def _bring(source: Source, mv: ModuleVersion, kind: FileKind, staged: Path
     else:
         info = await source.info(mv)
         body = Found(info.value.body, info.home)
-    await asyncio.to_thread(staged.write_bytes, body.value)
+    with disk_failures("write the file"):
+        await asyncio.to_thread(staged.write_bytes, body.value)
     return body.home
 
 

@@ -22,6 +22,7 @@ from goproxy_mirror.errors import (
     SecurityError,
     SourceTimeout,
     SourceUnavailable,
+    StorageError,
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
@@ -103,8 +104,8 @@ class Chain(Walking):
         if homes is not None:
             try:
                 return await ask(homes)
-            except NotFound:
-                raise  # whoever stands behind `direct` can know
+            except (NotFound, StorageError):
+                raise  # whoever stands behind `direct` can know, and a full disk is no home's failure
             except MirrorError as error:
                 if noes and is_out_of_reach(error):
                     # The go command asks every prefix of an import path, and stops at a failure: where an upstream denies
@@ -119,6 +120,8 @@ class Chain(Walking):
                 return await self._ask(step, ask)
             except NotFound as error:
                 noes.append(error)
+            except StorageError:
+                raise
             except MirrorError as error:
                 outages.append(error)
         if outages:

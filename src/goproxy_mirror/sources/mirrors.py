@@ -16,6 +16,7 @@ from goproxy_mirror.errors import (
     NoRepository,
     NotFound,
     SecurityError,
+    StorageError,
     Unbuildable,
     Undiscovered,
     Unreachable,
@@ -260,6 +261,8 @@ class _Walk:
             except Unreachable as error:
                 self._reach.rest(candidate.host or error.host)
                 self._failures.append(error)
+            except StorageError:
+                raise  # no home's failure, and no other home's cure
             except MirrorError as error:
                 self._failures.append(error)
             else:
