@@ -9,7 +9,7 @@ import pytest
 from goproxy_mirror.errors import NeedsTool
 from goproxy_mirror.process import Runner
 from goproxy_mirror.vcs import gitcmd
-from goproxy_mirror.vcs.gitcmd import Git, Remote, check_git, git_version
+from goproxy_mirror.vcs.gitcmd import REMOTE, Git, Remote, check_git, git_version
 
 
 async def test_git_version__of_the_git_that_runs(runner: Runner) -> None:
@@ -71,7 +71,7 @@ async def test_configuration__is_ours_alone(tmp_path: Path, runner: Runner) -> N
     listed = await git.run(None, ("config", "--list", "--show-origin"), remote=remote)
     own = [line for line in listed.stdout.splitlines() if line.startswith(b"command line:")]
     assert b"command line:\thttp.curloptresolve=x.test:443:192.0.2.1" in own
-    assert len(own) == 4
+    assert len(own) == 3
 
 
 async def test_remote__is_not_in_the_command_line(tmp_path: Path, runner: Runner) -> None:
@@ -91,7 +91,7 @@ async def test_protocols__none_but_the_one_of_the_moment(tmp_path: Path, runner:
     """Even if a URL of another kind reached git, git would refuse it; without a remote it refuses all."""
     git = Git(runner, tmp_path)
     for remote in (Remote(url, "https"), None):
-        arguments = ("ls-remote", "--end-of-options", url if remote is None else "origin")
+        arguments = ("ls-remote", "--end-of-options", url if remote is None else REMOTE)
         done = await git.run(None, arguments, remote=remote)
         assert done.returncode != 0
         assert b"not allowed" in done.stderr

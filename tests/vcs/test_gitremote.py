@@ -20,7 +20,7 @@ from goproxy_mirror.errors import (
 from goproxy_mirror.process import Runner
 from goproxy_mirror.transport import AddressPolicy, Transport
 from goproxy_mirror.vcs.git import GitRepositories
-from goproxy_mirror.vcs.gitremote import Endpoint, folder_name, local_path
+from goproxy_mirror.vcs.gitremote import Endpoint, Slots, folder_name, local_path
 from tests.vcs.gitkit import Repo, Served, serve
 
 NewRepo = Callable[..., Repo]
@@ -277,6 +277,26 @@ def mine(repositories: GitRepositories) -> list[str]:
             except OSError:
                 continue
     return found
+
+
+async def test_slots__a_slow_host_leaves_room() -> None:
+    """No more than so many with one host, and another host is not held up by those that wait."""
+    slots = Slots(total=3, per_host=2)
+    inside: list[str] = []
+    go_on = asyncio.Event()
+
+    async def talk(host: str) -> None:
+        async with slots.take(host):
+            inside.append(host)
+            await go_on.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for host in ("slow", "slow", "slow", "slow", "other", "other"):
+            group.create_task(talk(host))
+        await asyncio.sleep(0.01)
+        assert sorted(inside) == ["other", "slow", "slow"]
+        go_on.set()
+    assert len(inside) == 6
 
 
 def test_local_path__what_is_one() -> None:

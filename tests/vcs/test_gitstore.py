@@ -12,13 +12,14 @@ import pytest
 
 from goproxy_mirror.errors import SourceUnavailable, Unbuildable
 from goproxy_mirror.process import Runner
-from goproxy_mirror.vcs import gitrepo, gitstore
+from goproxy_mirror.vcs import gitfetch, gitrepo, gitstore
 from goproxy_mirror.vcs.git import GitRepositories
+from goproxy_mirror.vcs.gitcmd import Remote
 from tests.vcs.gitkit import Repo, Served, serve
 from tests.vcs.test_gitrepo import read
 
 NewRepo = Callable[..., Repo]
-MANY: dict[str, str] = {f"d{number % 7}/f{number}.go": f"package p{number}\n" for number in range(100)}
+MANY = {f"d{number % 7}/f{number}.go": f"package p{number}\n" + "// x\n" * 1000 for number in range(100)}
 PARTIAL = {"uploadpack.allowFilter": "true", "uploadpack.allowAnySHA1InWant": "true"}
 
 
@@ -47,13 +48,14 @@ async def test_remote__folders_first_files_for_a_zip(
 ) -> None:
     """A large repository gives commit, folders and go.mod for a start; all files of one folder when it is listed."""
     repo = new_repo("m.git")
-    mods = {"go.mod": "module m\n", "d3/go.mod": "module m/d3\n"}
+    large = "module m/d3\n" + "// x\n" * 1000
+    mods = {"go.mod": "module m\n", "d3/go.mod": large}
     repo.commit({**MANY, **mods}, tags=("v1.0.0",))
     repository = repositories.open(f"{served.base}/m.git", trusted=True)
     commit = await repository.commit("refs/tags/v1.0.0")
     fetches = len(served.posts(b"command=fetch"))
     assert await repository.blob(commit, "go.mod", 100) == b"module m\n"
-    assert await repository.blob(commit, "d3/go.mod", 100) == b"module m/d3\n"
+    assert await repository.blob(commit, "d3/go.mod", 9999) == large.encode()
     assert await repository.blob(commit, "d4/go.mod", 100) is None
     assert len(served.posts(b"command=fetch")) == fetches == 2
     inside, outside = repo.blob(MANY["d1/f1.go"]), repo.blob(MANY["d2/f2.go"])
@@ -67,7 +69,7 @@ async def test_remote__folders_first_files_for_a_zip(
     assert len(served.posts(b"command=fetch")) == 3
     assert len(await read(repository, commit)) == 102
     assert len(served.posts(b"command=fetch")) == 4
-    assert await repository.blob(commit, "d2/f2.go", 100) == b"package p2\n"
+    assert await repository.blob(commit, "d2/f2.go", 9999) == MANY["d2/f2.go"].encode()
     assert len(served.posts(b"command=fetch")) == 4, "what is here is never fetched again"
 
 
@@ -75,10 +77,10 @@ async def test_remote__a_single_file_later(
     new_repo: NewRepo, served: Served, repositories: GitRepositories
 ) -> None:
     """A LICENSE at the root of a repository whose subfolder is wanted comes by itself."""
-    new_repo("m.git").commit({**MANY, "LICENSE": "L\n", "l": ("120000", "LICENSE")}, tags=("v1.0.0",))
+    new_repo("m.git").commit({**MANY, "LICENSE": "L" * 5000, "l": ("120000", "LICENSE")}, tags=("v1.0.0",))
     repository = repositories.open(f"{served.base}/m.git", trusted=True)
     commit = await repository.commit("refs/tags/v1.0.0")
-    assert await repository.blob(commit, "LICENSE", 100) == b"L\n"
+    assert await repository.blob(commit, "LICENSE", 9999) == b"L" * 5000
     assert await repository.blob(commit, "l", 100) == b"LICENSE"
     with pytest.raises(Unbuildable):
         await repository.blob(commit, "d1/f1.go", 3)
@@ -91,19 +93,51 @@ async def test_remote__attributes_above_a_folder(
     new_repo("m.git").commit({**MANY, ".gitattributes": "*.go eol=crlf\n"}, tags=("v1.0.0",))
     repository = repositories.open(f"{served.base}/m.git", trusted=True)
     commit = await repository.commit("refs/tags/v1.0.0")
-    assert (await read(repository, commit, "d1"))["f1.go"] == b"package p1\r\n"
+    assert (await read(repository, commit, "d1"))["f1.go"].startswith(b"package p1\r\n")
 
 
-async def test_remote__a_small_repository_at_once(
+async def test_remote__small_files_at_once(
     new_repo: NewRepo, served: Served, repositories: GitRepositories
 ) -> None:
-    """Few files come with the folders: the fetch of its zip is saved."""
+    """They come with the folders: for a small module no other fetch is needed, for none a second one for go.mod."""
     new_repo("m.git").commit({"go.mod": "module m\n", "a.go": "package a\n"}, tags=("v1.0.0",))
     repository = repositories.open(f"{served.base}/m.git", trusted=True)
     commit = await repository.commit("refs/tags/v1.0.0")
-    fetches = len(served.posts(b"command=fetch"))
-    assert set(await read(repository, commit)) == {"go.mod", "a.go"}
-    assert len(served.posts(b"command=fetch")) == fetches
+    assert await read(repository, commit) == {"a.go": b"package a\n", "go.mod": b"module m\n"}
+    assert len(served.posts(b"command=fetch")) == 1
+
+
+async def test_remote__changes_to_files_that_were_left_out(
+    new_repo: NewRepo, served: Served, repositories: GitRepositories
+) -> None:
+    """A server that thinks that a file is here sends what changed in it; that is made whole."""
+    repo = new_repo("m.git")
+    lines = [f"line {number} {hash(str(number)) % 10**9}\n" for number in range(400)]
+    repo.commit({**MANY, "f": "".join(lines)}, tags=("v1.0.0",))
+    repo.commit({**MANY, "f": "".join(lines[:180])}, tags=("v1.0.1",))
+    repo.git("repack", "-adfq", "--depth=50", "--window=50")
+    repository = repositories.open(f"{served.base}/m.git", trusted=True)
+    await repository.commit("refs/tags/v1.0.0")
+    commit = await repository.commit("refs/tags/v1.0.1")
+    assert await repository.blob(commit, "f", 9999) == "".join(lines[:180]).encode()
+    assert len(await read(repository, commit)) == 101
+
+
+async def test_remote__git_fetches_nothing_by_itself(
+    new_repo: NewRepo, served: Served, repositories: GitRepositories
+) -> None:
+    """git could fetch what it misses one by one, and a server could make each such fetch start another."""
+    repo = new_repo("m.git")
+    repo.commit(MANY, tags=("v1.0.0",))
+    repository = repositories.open(f"{served.base}/m.git", trusted=True)
+    await repository.commit("refs/tags/v1.0.0")
+    (copy,) = repositories._folder.glob("*/objects.git")
+    asked = len(served.requests)
+    remote = Remote(f"{served.base}/m.git", "http", promising=True)
+    done = await repositories._git.run(copy, ("cat-file", "-p", repo.blob(MANY["d1/f1.go"])), remote=remote)
+    assert done.returncode != 0
+    assert b"from promisor remote" in done.stderr, "git meant to"
+    assert len(served.requests) == asked
 
 
 @pytest.mark.parametrize("form", ["sha1", "sha256"])
@@ -217,6 +251,7 @@ import asyncio, json, sys
 from pathlib import Path
 from goproxy_mirror.process import Runner
 from goproxy_mirror.vcs.git import GitRepositories
+from goproxy_mirror.vcs.gitcmd import Remote
 
 async def main():
     folder, state, url = sys.argv[1:]
@@ -365,7 +400,7 @@ async def test_pruned__while_it_is_open(new_repo: NewRepo, repositories: GitRepo
     assert await repository.merged_tags(commit) == ["v1.0.0"]
     shutil.rmtree(folder)
     assert await repository.merged_tags(commit) == ["v1.0.0"]
-    assert await repository.blob(commit, "d1/f1.go", 100) == b"package p1\n"
+    assert await repository.blob(commit, "d1/f1.go", 9999) == MANY["d1/f1.go"].encode()
 
 
 async def test_marks__stay_few(
@@ -373,7 +408,7 @@ async def test_marks__stay_few(
 ) -> None:
     """However many versions are fetched, only the newest are told to the server; all stay readable."""
     monkeypatch.setattr(gitstore, "_MARKS", 2)
-    monkeypatch.setattr(gitstore, "_PACKS", 3)
+    monkeypatch.setattr(gitfetch, "_PACKS", 3)
     repo = new_repo()
     for number in range(8):
         repo.commit({"n": str(number)}, tags=(f"v1.0.{number}",))

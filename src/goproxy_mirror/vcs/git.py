@@ -11,8 +11,9 @@ from goproxy_mirror.process import Limits, Runner
 from goproxy_mirror.transport import Transport
 from goproxy_mirror.vcs import gitbare
 from goproxy_mirror.vcs.gitcmd import Git
+from goproxy_mirror.vcs.gitfetch import Fetcher
 from goproxy_mirror.vcs.gitlock import try_lock
-from goproxy_mirror.vcs.gitremote import Endpoint, folder_name
+from goproxy_mirror.vcs.gitremote import Endpoint, Slots, folder_name
 from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
 from goproxy_mirror.vcs.gitrepo import USED_SECONDS, GitRepository
 from goproxy_mirror.vcs.gitstore import LocalCopy
@@ -50,6 +51,7 @@ class GitRepositories:
         self._refs_timeout = refs_timeout
         self._fetch_timeout = fetch_timeout
         self._limits = limits
+        self._slots = Slots()
         self._opened: dict[tuple[str, bool], GitRepository] = {}
 
     def open(self, url: str, *, trusted: bool) -> GitRepository:
@@ -61,14 +63,15 @@ class GitRepositories:
         key = (url, trusted)
         repository = self._opened.pop(key, None)
         if repository is None:
-            endpoint = Endpoint(url, trusted=trusted, transport=self._transport)
+            endpoint = Endpoint(url, trusted=trusted, transport=self._transport, slots=self._slots)
             folder = self._folder / folder_name(url)
             refs = RemoteRefs(
                 self._git, endpoint, folder / "refs", ttl=self._refs_ttl, timeout=self._refs_timeout
             )
-            copy = LocalCopy(
-                self._git, folder, endpoint, fetch_timeout=self._fetch_timeout, limits=self._limits
-            )
+            fetcher = Fetcher(self._git, endpoint, timeout=self._fetch_timeout, limits=self._limits)
+            # Whoever waits for the lock waits for another's fetch.
+            wait = self._fetch_timeout + 60.0
+            copy = LocalCopy(self._git, folder, fetcher, local=endpoint.local is not None, wait=wait)
             repository = GitRepository(self._git, endpoint, refs, copy)
         self._opened[key] = repository
         if len(self._opened) > _MOST_OPENED:

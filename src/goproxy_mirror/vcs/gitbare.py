@@ -19,23 +19,23 @@ _DOOMED = "removing-"
 _NEW = "making-"
 
 
-async def make(git: Git, repository: Path, *, sha256: bool) -> None:
+async def make(git: Git, repository: Path, *, form: str, sha256: bool) -> None:
     """Make a bare repository; what is made is complete before it stands in its place.
 
-    Raises `StorageError`, and `SourceUnavailable` where git fails.
+    `form` is a word that `form_of` gives back. Raises `StorageError`, and `SourceUnavailable` where git fails.
     """
     try:
         made = Path(tempfile.mkdtemp(prefix=_NEW, dir=repository.parent))
     except OSError as error:
         raise StorageError("a repository could not be made in the state folder") from error
     try:
-        form = f"--object-format={'sha256' if sha256 else 'sha1'}"
+        ids = f"--object-format={'sha256' if sha256 else 'sha1'}"
         done = await git.run(
-            made, ("init", "--quiet", "--bare", "--template=", form, "--end-of-options", "."), timeout=60
+            made, ("init", "--quiet", "--bare", "--template=", ids, "--end-of-options", "."), timeout=60
         )
         if done.returncode != 0:
             raise SourceUnavailable("git could not make a repository in the state folder")
-        _finish(made, repository)
+        _finish(made, repository, form)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -43,6 +43,14 @@ async def make(git: Git, repository: Path, *, sha256: bool) -> None:
 def is_made(repository: Path) -> bool:
     """Whether the repository is there."""
     return (repository / "HEAD").exists()
+
+
+def form_of(repository: Path) -> str | None:
+    """The word that the repository was made with; None where it is not there."""
+    try:
+        return (repository / "form").read_text()
+    except OSError:
+        return None
 
 
 def heal(folder: Path, repositories: Iterable[Path]) -> None:
@@ -76,21 +84,30 @@ def size_of(folder: Path) -> int:
     return total
 
 
+def marks(repository: Path) -> list[Path]:
+    """The files of `refs/at/…`, which name what has been fetched."""
+    try:
+        return [*(repository / "refs" / "at").iterdir()]
+    except OSError:
+        return []
+
+
 def trim_marks(repository: Path, keep: int) -> None:
     """Forget all but the newest marks (`refs/at/…`) once there are twice as many.
 
     A mark tells the server what is here already, and each is told at each fetch. Objects stay, since nothing is
     ever collected as garbage.
     """
-    with contextlib.suppress(OSError):
-        marks = [*(repository / "refs" / "at").iterdir()]
-        if len(marks) > 2 * keep:
-            marks.sort(key=lambda mark: mark.stat().st_mtime)
-            for mark in marks[:-keep]:
+    found = marks(repository)
+    if len(found) > 2 * keep:
+        with contextlib.suppress(OSError):
+            found.sort(key=lambda mark: mark.stat().st_mtime)
+            for mark in found[:-keep]:
                 mark.unlink()
 
 
-def _finish(made: Path, repository: Path) -> None:
+def _finish(made: Path, repository: Path, form: str) -> None:
+    (made / "form").write_text(form)
     (made / "info").mkdir(exist_ok=True)
     (made / "info" / "attributes").write_text(_ATTRIBUTES)
     made.replace(repository)

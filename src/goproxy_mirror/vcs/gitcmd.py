@@ -21,6 +21,13 @@ from goproxy_mirror.process import Completed, Limits, Runner, Running
 MINIMUM = (2, 37)
 """The oldest git that is used: the first that connects to an address it is given (`http.curloptResolve`)."""
 
+REMOTE = "--never-fetched-lazily"
+"""The name of the remote, for behind `--end-of-options`.
+
+git fetches files that it misses by itself, from a remote that promised them, and does not write `--end-of-options`
+then. Before 2.44 nothing else stops it, and a server could make each such fetch start another one.
+"""
+
 _READ_SECONDS = 600.0
 _VERSION = re.compile(rb"git version (\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -59,8 +66,6 @@ _CONFIGURATION = f"""\
 	followRedirects = false
 	lowSpeedLimit = 100
 	lowSpeedTime = 30
-[remote "origin"]
-	tagOpt = --no-tags
 [init]
 	defaultBranch = main
 [safe]
@@ -92,24 +97,22 @@ class Remote:
 
     `url` may hold credentials and is never shown. `protocol` is the only one that git may speak.
     `pinned` is a value of `http.curloptResolve` (`host:port:address`), or None. `follow` lets git follow the
-    redirect of its first request.
+    redirect of its first request. With `promising` the remote is one that keeps for later what it leaves out:
+    only then does git accept a pack with gaps.
     """
 
     url: str
     protocol: str
     pinned: str | None = None
     follow: bool = False
+    promising: bool = False
 
     def configuration(self) -> list[tuple[str, str]]:
-        """The configuration of one command that speaks with this remote.
-
-        A remote that promised what it left out is what makes git accept a pack with gaps.
-        """
-        pairs = [
-            ("remote.origin.url", self.url),
-            ("remote.origin.promisor", "true"),
-            ("remote.origin.partialCloneFilter", "blob:none"),
-        ]
+        """The configuration of one command that speaks with this remote."""
+        pairs = [(f"remote.{REMOTE}.url", self.url), (f"remote.{REMOTE}.tagOpt", "--no-tags")]
+        if self.promising:
+            pairs.append((f"remote.{REMOTE}.promisor", "true"))
+            pairs.append((f"remote.{REMOTE}.partialCloneFilter", "blob:none"))
         if self.pinned is not None:
             pairs.append(("http.curloptResolve", self.pinned))
         if self.follow:

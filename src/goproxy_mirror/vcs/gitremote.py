@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
 
 from goproxy_mirror.errors import Blocked, MirrorError, NoRepository, SourceTimeout, SourceUnavailable
 from goproxy_mirror.process import Completed
@@ -30,6 +33,24 @@ def local_path(url: str) -> Path | None:
     return Path(url) if Path(url).is_absolute() and "\0" not in url else None
 
 
+class Slots:
+    """How many commands speak with remotes at once: in all, and with one host, so that a slow one leaves room."""
+
+    def __init__(self, *, total: int = 64, per_host: int = 16) -> None:
+        self._total = asyncio.Semaphore(total)
+        self._per_host = per_host
+        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def take(self, host: str) -> AsyncIterator[None]:
+        """Wait for a slot, and keep it for the block."""
+        of_host = self._hosts.get(host)
+        if of_host is None:
+            of_host = self._hosts[host] = asyncio.Semaphore(self._per_host)
+        async with of_host, self._total:
+            yield
+
+
 class Endpoint:
     """One repository's URL, and how it is reached today.
 
@@ -38,9 +59,12 @@ class Endpoint:
     git itself follows no redirect: where the server has moved, the transport finds out where to.
     """
 
-    def __init__(self, url: str, *, trusted: bool, transport: Transport | None) -> None:
+    def __init__(
+        self, url: str, *, trusted: bool, transport: Transport | None, slots: Slots | None = None
+    ) -> None:
         """Raises `Blocked` where such a URL is never asked."""
         self._trusted = trusted
+        self._slots = slots or Slots()
         self._transport = transport
         self._moved: tuple[str, float] | None = None
         self.local = local_path(url) if trusted else None
@@ -82,7 +106,8 @@ class Endpoint:
     async def _attempt(self, attempt: Attempt) -> Completed:
         remote = await self._remote()
         try:
-            return await attempt(remote)
+            async with self._slots.take(self.host):
+                return await attempt(remote)
         except SourceTimeout as late:
             raise SourceTimeout(f"the repository {self.name}: {late.message}", source=self.url) from None
 

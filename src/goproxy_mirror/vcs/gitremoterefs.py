@@ -9,7 +9,7 @@ from pathlib import Path
 
 from goproxy_mirror.process import Completed
 from goproxy_mirror.vcs import gitrefs, objects
-from goproxy_mirror.vcs.gitcmd import Git, Remote
+from goproxy_mirror.vcs.gitcmd import REMOTE, Git, Remote
 from goproxy_mirror.vcs.gitrefs import Advertised
 from goproxy_mirror.vcs.gitremote import Endpoint
 from goproxy_mirror.vcs.shared import Shared
@@ -64,7 +64,7 @@ class RemoteRefs:
     async def _list_remote(self, remote: Remote, lines: list[bytes]) -> Completed:
         """Run `git ls-remote`, and put what it says about HEAD, heads and tags into `lines`."""
         lines.clear()
-        arguments = ("ls-remote", "--quiet", "--end-of-options", "origin")
+        arguments = ("ls-remote", "--quiet", "--end-of-options", REMOTE)
         async with self._git.stream(None, arguments, remote=remote, timeout=self._timeout) as running:
             running.stdin.close()
             size, left = 0, b""

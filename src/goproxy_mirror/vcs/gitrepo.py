@@ -16,10 +16,11 @@ from goproxy_mirror.ports import Commit, Refs, TreeEntry
 from goproxy_mirror.process import Running
 from goproxy_mirror.vcs import archive, objects
 from goproxy_mirror.vcs.gitcmd import Git
+from goproxy_mirror.vcs.gitfetch import Damaged, Moved
 from goproxy_mirror.vcs.gitrefs import Advertised
 from goproxy_mirror.vcs.gitremote import Endpoint
 from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
-from goproxy_mirror.vcs.gitstore import LARGEST_FILE, Damaged, LocalCopy, Moved
+from goproxy_mirror.vcs.gitstore import LARGEST_FILE, LocalCopy
 from goproxy_mirror.vcs.shared import Shared
 
 USED_SECONDS = 900.0
@@ -149,7 +150,7 @@ class GitRepository:
                 for tagged in tags.keys() & set(ids):
                     merged += tags[tagged]
             if await running.wait() != 0:
-                raise self._unreadable()
+                raise self._copy.damaged()
         return merged
 
     @_once_more
@@ -165,7 +166,7 @@ class GitRepository:
         arguments = ("merge-base", "--is-ancestor", "--end-of-options", oid, commit.id)
         done = await self._git.run(self._copy.history, arguments)
         if done.returncode not in {0, 1}:
-            raise self._unreadable()
+            raise self._copy.damaged()
         return done.returncode == 0
 
     @_once_more
@@ -186,7 +187,7 @@ class GitRepository:
         )
         entry = next(objects.parse_tree(listing.stdout), None)
         if listing.returncode != 0:
-            raise self._unreadable()
+            raise self._copy.damaged()
         if entry is None or not objects.is_blob(entry):
             return None
         await self._fetch_blobs([entry.id], commit)
@@ -247,7 +248,7 @@ class GitRepository:
                 name = entry.path.decode("utf-8", "replace")
                 raise Unbuildable(f"{name} is larger than {LARGEST_FILE} bytes", source=self.url)
             if answer is None or answer[0] != entry.id or answer[1] != "blob":
-                raise self._unreadable()
+                raise self._copy.damaged()
             yield entry, batch.body()
 
     async def _commit(self, ref_or_id: str) -> Commit:
@@ -279,8 +280,7 @@ class GitRepository:
 
     async def _fetch_blobs(self, oids: Iterable[str], commit: Commit) -> None:
         missing = await self._copy.missing(oids)
-        # From a local path everything has come at once, but what is too large for any module.
-        if missing and not self.local:
+        if missing:
             advertised = await self._remote_refs.current()
             name = advertised.name_of(commit.id)
             await self._copy.fetch_blobs(missing, commit.id, name, sha256=len(commit.id) == 64)
@@ -342,7 +342,7 @@ class GitRepository:
         head, _, body = done.stdout.partition(b"\n")
         words = head.split()
         if done.returncode != 0:
-            raise self._unreadable()
+            raise self._copy.damaged()
         if len(words) != 3 or words[1] != b"commit":
             raise NotFound(f"{oid} is no commit in the repository {self._endpoint.name}", source=self.url)
         commit = objects.parse_commit(words[0].decode("ascii"), body)
@@ -352,7 +352,7 @@ class GitRepository:
     async def _read_history(self, *arguments: str, stdin: bytes = b"") -> bytes:
         done = await self._git.run(self._copy.history, arguments, stdin=stdin, output_limit=_TREE_LIMIT)
         if done.returncode != 0:
-            raise self._unreadable()
+            raise self._copy.damaged()
         return done.stdout
 
     def _mark_used(self) -> None:
@@ -369,11 +369,6 @@ class GitRepository:
 
     def _unknown(self, name: str) -> NotFound:
         return NotFound(f"there is no {name} in the repository {self._endpoint.name}", source=self.url)
-
-    def _unreadable(self) -> Damaged:
-        self._copy.distrust()
-        message = f"the copy of the repository {self._endpoint.name} could not be read"
-        return Damaged(message, source=self.url)
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:

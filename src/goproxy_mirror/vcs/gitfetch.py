@@ -1,0 +1,105 @@
+"""One fetch into one bare repository, and what is missing there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from goproxy_mirror.errors import SourceUnavailable
+from goproxy_mirror.process import Completed, Limits
+from goproxy_mirror.vcs import gitbare, giterrors
+from goproxy_mirror.vcs.gitcmd import REMOTE, Git, Remote
+from goproxy_mirror.vcs.gitremote import Endpoint
+
+_FETCH = ("fetch", "--quiet", "--no-progress", "--no-write-fetch-head", "--no-auto-maintenance", "--force")
+_TELLING_NOTHING = ("-c", "fetch.negotiationAlgorithm=noop")
+_PACKS = 32
+
+
+class Moved(SourceUnavailable):
+    """The remote no longer has what it advertised; its refs must be read again."""
+
+
+class Damaged(SourceUnavailable):
+    """Our copy is not what it was; it will be made anew."""
+
+
+class Fetcher:
+    """Fetches from one remote. `timeout` in seconds and `limits` bound each fetch."""
+
+    def __init__(self, git: Git, endpoint: Endpoint, *, timeout: float, limits: Limits) -> None:
+        self._git = git
+        self._endpoint = endpoint
+        self._timeout = timeout
+        self._limits = limits
+
+    async def fetch(
+        self,
+        repository: Path,
+        names: Sequence[str],
+        *options: str,
+        leaving_out: str | None,
+        lock: int,
+        telling: bool = True,
+    ) -> None:
+        """Fetch some refs or ids. The descriptor `lock` stays open until git has ended.
+
+        `leaving_out` is a filter of rev-list(1), or None. `telling` the remote what is here already saves that from
+        coming again, but makes it take a revision that is here in parts for a whole one.
+        Raises `Moved`, `Damaged`, and what `Endpoint.talk` and `Endpoint.failure` name.
+        """
+        said = () if telling else _TELLING_NOTHING
+        filtered = "--no-filter" if leaving_out is None else f"--filter={leaving_out}"
+        arguments = (*said, *_FETCH, *options, filtered, "--stdin", "--end-of-options", REMOTE)
+        stdin = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+
+        async def attempt(remote: Remote) -> Completed:
+            return await self._git.run(
+                repository,
+                arguments,
+                remote=replace(remote, promising=leaving_out is not None),
+                stdin=stdin,
+                timeout=self._timeout,
+                limits=self._limits,
+                inherit=(lock,),
+            )
+
+        done = await self._endpoint.talk(attempt)
+        if done.returncode != 0:
+            if giterrors.is_gone(done.stderr):
+                raise self.moved()
+            if giterrors.is_damage(done.stderr):
+                raise self.damaged()
+            raise self._endpoint.failure(done)
+        await self._index_packs(repository)
+
+    async def missing(self, repository: Path, oids: Iterable[str]) -> list[str]:
+        """Which of these objects a repository does not have; all, if it cannot be read."""
+        oids = list(oids)
+        if not oids or not gitbare.is_made(repository):
+            return oids
+        stdin = "".join(f"{oid}\n" for oid in oids).encode("ascii")
+        check = ("cat-file", "--batch-check", "--buffer")
+        done = await self._git.run(repository, check, stdin=stdin, output_limit=128 * len(oids) + 4096)
+        answers = done.stdout.splitlines()
+        if done.returncode != 0 or len(answers) != len(oids):
+            return oids
+        return [oid for oid, answer in zip(oids, answers, strict=True) if answer.endswith(b" missing")]
+
+    def moved(self) -> Moved:
+        """The remote no longer has what it advertised."""
+        message = f"the repository {self._endpoint.name} no longer has the revision that it advertised"
+        return Moved(message, source=self._endpoint.url)
+
+    def damaged(self) -> Damaged:
+        """Our copy cannot be read."""
+        message = f"the copy of the repository {self._endpoint.name} could not be read"
+        return Damaged(message, source=self._endpoint.url)
+
+    async def _index_packs(self, repository: Path) -> None:
+        """One index over all packs, now and then: each fetch leaves one, and each would be looked through."""
+        packs = sum(name.endswith(".pack") for name in os.listdir(repository / "objects" / "pack"))  # noqa: PTH208
+        if packs % _PACKS == 0 and packs > 0:
+            await self._git.run(repository, ("multi-pack-index", "write"))
