@@ -47,7 +47,9 @@ def test_path_of_this_machine() -> None:
         ("a.example/{r}=https://m.example/{repo}", "{repo}"),
         ("a.example/{r=https://m.example/", "left side of a mirror rule"),
         ("a.example=http://m.example/a", "allowed on the right are https://"),
-        ("a.example=git@m.example:a", "allowed on the right are https://"),
+        ("a.example=git@-oProxyCommand=x:a", "allowed on the right are https://"),
+        ("a.example/{r}=git@m.example:../{r}", "allowed on the right are https://"),
+        ("a.example=ssh://git:hunter2@m.example/a", "allowed on the right are https://"),
         ("a.example=ssh://m.example/a", "allowed on the right are https://"),
         ("a.example=--upload-pack=x", "allowed on the right are https://"),
         ("a.example=ext::sh", "allowed on the right are https://"),
@@ -60,6 +62,19 @@ def test_wrong_mirrors(rule: str, problem: str) -> None:
     with pytest.raises(ValueError, match=re.escape(problem)) as caught:
         parse_mirrors([rule])
     assert "hunter2" not in str(caught.value)
+
+
+def test_right_sides_by_ssh() -> None:
+    """Both spellings of an SSH address with a user are taken, names in them too; a rewrite's end stays below home."""
+    rules = parse_mirrors(["a.example/{r}=git@m.example:{r}.git", "b.example/{r}=ssh://git@m.example:29/{r}"])
+    assert [rule.candidates for rule in rules] == [
+        ("git@m.example:{r}.git",),
+        ("ssh://git@m.example:29/{r}",),
+    ]
+    (first, second) = parse_rewrites(
+        ["https://a.example=ssh://git@m.example", "https://b.example=git@m.example:"]
+    )
+    assert (first.rights, second.rights) == (("ssh://git@m.example/",), ("git@m.example:",))
 
 
 def test_rewrites_end_with_slashes() -> None:

@@ -233,7 +233,7 @@ def test_no_outgoing_proxy(text: object) -> None:
 def test_file_that_cannot_be_read(tmp_path: Path) -> None:
     """A file is tried when the settings are read, not when the first client comes."""
     with pytest.raises(ValueError, match="No such file"):
-        parse_readable_file(str(tmp_path / "missing.pem"))
+        parse_readable_file("a file")(str(tmp_path / "missing.pem"))
 
 
 @given(st.text(alphabet="abc:/@,|.", max_size=40), st.text(alphabet="abc:/@,|.", max_size=40))

@@ -11,7 +11,7 @@ from goproxy_mirror.credentials.prefix import Prefix
 from goproxy_mirror.credentials.ssh import SSH, SSHRoute
 from goproxy_mirror.errors import Blocked, SettingError
 
-KNOWN = (Path("/etc/mirror/known hosts"),)
+KNOWN = Path("/etc/mirror/known hosts")
 
 
 def options(command: str) -> dict[str, str]:
@@ -38,17 +38,16 @@ def test_way__nothing_of_anybodys_configuration() -> None:
 
 
 def test_way__an_agent() -> None:
-    """Without a key, the agent's keys are offered; with one, the agent helps with that one."""
-    alone = SSH(known_hosts=KNOWN, agent=Path("/run/agent")).way("git@x.test:r")
-    both = SSH(known_hosts=KNOWN, agent=Path("/run/agent"), key=Path("/k")).way("git@x.test:r")
-    assert alone is not None
-    assert both is not None
-    assert options(alone.command)["IdentityAgent"] == options(both.command)["IdentityAgent"] == '"/run/agent"'
-    assert (options(alone.command)["IdentitiesOnly"], options(alone.command)["IdentityFile"]) == (
-        "no",
-        "none",
-    )
-    assert (options(both.command)["IdentitiesOnly"], options(both.command)["IdentityFile"]) == ("yes", '"/k"')
+    """An agent's keys are offered, with a key of the settings or alone; but never beside a route's own key."""
+    key, agent = Path("/k"), Path("/run/agent")
+    route = SSHRoute(Prefix.parse("https://x.test/"), "git@x.test:", Path("/deploy"))
+    alone = SSH(known_hosts=KNOWN, agent=agent).way("git@x.test:r")
+    both = SSH(known_hosts=KNOWN, agent=agent, key=key).way("git@x.test:r")
+    own = SSH(known_hosts=KNOWN, agent=agent, key=key, routes=[route]).way("https://x.test/r")
+    found = [options(way.command) for way in (alone, both, own) if way is not None]
+    assert [each["IdentityAgent"] for each in found] == ['"/run/agent"'] * 3
+    assert [each["IdentityFile"] for each in found] == ["none", '"/k"', '"/deploy"']
+    assert [each["IdentitiesOnly"] for each in found] == ["no", "no", "yes"]
 
 
 def test_way__routes_from_https() -> None:
@@ -86,7 +85,7 @@ def test_way__what_a_path_may_not_become() -> None:
 def test_way__without_known_hosts() -> None:
     """Nobody is asked whose key is not known, and the setting is named."""
     with pytest.raises(Blocked, match="ssh_known_hosts"):
-        SSH(known_hosts=()).way("git@x.test:r")
+        SSH(known_hosts=None).way("git@x.test:r")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +93,6 @@ def test_way__without_known_hosts() -> None:
 )
 def test_paths__that_ssh_would_read_in_its_own_way(path: str) -> None:
     """Expanded names and quotes are refused when the settings are read."""
-    for given in ({"key": Path(path)}, {"agent": Path(path)}, {"known_hosts": [Path(path)]}):
+    for given in ({"key": Path(path)}, {"agent": Path(path)}, {"known_hosts": Path(path)}):
         with pytest.raises(SettingError, match="ssh would read this path"):
             SSH(**{"known_hosts": KNOWN, **given})  # type: ignore[arg-type]

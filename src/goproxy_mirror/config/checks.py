@@ -16,14 +16,22 @@ _NOTHING = {"none", "off", "nothing"}
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse to give private modules to whoever can connect, while clients are not identified."""
+    """Refuse to give private modules to whoever can connect, while clients are not identified.
+
+    Whatever the server's credentials open counts as private: anybody could ask for it by its name.
+    """
     patterns = [glob for glob in (*settings.private, *settings.gonoproxy) if glob not in _NOTHING]
-    if not patterns or settings.private_to_all or settings.socket or settings.listen.loopback:
+    if settings.private_to_all or settings.socket or settings.listen.loopback:
         return
-    shown = ",".join(dict.fromkeys(patterns))
+    if patterns:
+        what = f"the private modules {','.join(dict.fromkeys(patterns))}"
+    elif settings.credential_names:
+        what = f"all that is opened by the credentials ({', '.join(settings.credential_names)})"
+    else:
+        return
     raise SettingError(
         f'listen = "{settings.listen}": other machines can connect there, clients are not '
-        f"identified, and the private modules {shown} would be served to all of them; "
+        f"identified, and {what} would be served to all of them; "
         "listen on 127.0.0.1 or a socket, or allow it with --private-to-all"
     )
 

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from goproxy_mirror.config.credentials import credential_rows, files_below, without_inline_secrets
 from goproxy_mirror.config.goenv import GoEnvironment, user_config_folder, user_data_folder
 from goproxy_mirror.config.rules import as_pairs
 from goproxy_mirror.config.settings import Settings, flag_name
@@ -33,7 +34,8 @@ CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
 _KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?")
 
 _PATHS = {"data", "store", "state", "socket", "tls_cert", "tls_key", "ca_file"}
-_TABLES = {"mirrors", "rewrites", "upstreams", "sumdb"}
+_PATHS |= {"netrc", "ssh_key", "ssh_agent", "ssh_known_hosts"}
+_TABLES = {"mirrors", "rewrites", "upstreams", "sumdb", "credentials"}
 # Rules for the same left side add up, since a rule is one more candidate; the others are decisions.
 _ADDING = {"mirrors", "rewrites"}
 
@@ -152,12 +154,17 @@ def _nearest(name: str) -> str:
 
 def _merged(name: str, found: list[_Said]) -> _Said:
     """A table from several sources, strongest first."""
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, Any]] = []
     for word in found:
+        new: tuple[tuple[str, Any], ...]
         try:
-            new = as_pairs(word.value)
-            if name in _ADDING:
-                new = tuple((left, _right_below(word.folder, right)) for left, right in new)
+            if name == "credentials":
+                new = files_below(word.folder or Path.cwd(), credential_rows(word.value))
+                new = without_inline_secrets(new) if word.origin == flag_name(name) else new
+            elif name in _ADDING:
+                new = tuple((left, _right_below(word.folder, right)) for left, right in as_pairs(word.value))
+            else:
+                new = as_pairs(word.value)
         except ValueError as error:
             raise SettingError(f"{name} (from {word.origin}): {error}") from None
         taken = {left for left, _ in pairs}

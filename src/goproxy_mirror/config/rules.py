@@ -14,17 +14,22 @@ from urllib.request import url2pathname
 from goproxy_mirror.config.values import redact
 from goproxy_mirror.errors import SettingError
 from goproxy_mirror.module.patterns import PathPattern, expand
+from goproxy_mirror.module.sshaddress import ALLOWED, SSHAddress, is_ssh
 
 Pairs = tuple[tuple[str, str], ...]
 
-_RIGHT = "allowed on the right are https:// URLs, file:// URLs and absolute paths, without credentials"
+_RIGHT = (
+    "allowed on the right are https:// URLs, file:// URLs and absolute paths, without credentials, and SSH addresses "
+    f"({ALLOWED})"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorRule:
     """`pattern` is the module path of a repository's root, `candidates` are URL templates, the best first.
 
-    A candidate is an https URL, or a `file://` URL since the operator may name a repository of this machine.
+    A candidate is an https URL, an SSH address, or a `file://` URL since the operator may name a repository of this
+    machine.
     """
 
     pattern: PathPattern
@@ -54,6 +59,9 @@ def parse_rewrites(value: object) -> tuple[RewriteRule, ...]:
     if isinstance(value, tuple) and all(isinstance(rule, RewriteRule) for rule in value):
         return value
     pairs = tuple((_left_prefix(left), _with_slash(_right_side(right))) for left, right in as_pairs(value))
+    for _, right in pairs:
+        if is_ssh(right):
+            _check_ssh(right, f"{right}x")
     return tuple(RewriteRule(left, rights) for left, rights in grouped(pairs).items())
 
 
@@ -108,7 +116,9 @@ def _mirror_rule(left: str, rights: tuple[str, ...], *, builtin: bool) -> Mirror
         pattern = PathPattern.parse(left)
         candidates = tuple(_right_side(right) for right in rights)
         for candidate in candidates:
-            expand(candidate, dict.fromkeys(pattern.names, "x"))
+            example = expand(candidate, dict.fromkeys(pattern.names, "x"))
+            if is_ssh(candidate):
+                _check_ssh(candidate, example)
     except SettingError as error:
         raise ValueError(error.message) from None
     return MirrorRule(pattern, candidates, builtin)
@@ -126,7 +136,9 @@ def _left_prefix(left: str) -> str:
 
 
 def _right_side(right: str) -> str:
-    """An https URL as it is; a path or `file://` URL of this machine as a `file://` URL."""
+    """An https URL or an SSH address as it is; a path or `file://` URL of this machine as a `file://` URL."""
+    if is_ssh(right):
+        return right
     if Path(right).is_absolute():
         # as_uri() would escape the braces of a template.
         return Path(right).as_uri().replace("%7B", "{").replace("%7D", "}") + (
@@ -142,6 +154,13 @@ def _right_side(right: str) -> str:
     return right
 
 
+def _check_ssh(right: str, example: str) -> None:
+    try:
+        SSHAddress.parse(example)
+    except ValueError:
+        raise ValueError(f'"{redact(right)}": {_RIGHT}') from None
+
+
 def _split(url: str) -> SplitResult | None:
     if any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
         return None
@@ -154,4 +173,5 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _with_slash(url: str) -> str:
-    return url if url.endswith("/") else f"{url}/"
+    # `git@host:team/` is below the user's home folder, `git@host:/team/` is not.
+    return url if url.endswith(("/", ":")) else f"{url}/"

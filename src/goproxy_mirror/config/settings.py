@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic import PlainValidator as By
 
 from goproxy_mirror.config import rules, tables
+from goproxy_mirror.config.credentials import CredentialRule, parse_credentials
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, Upstreams, parse_upstreams
 from goproxy_mirror.config.values import (
     IPNetwork,
@@ -30,6 +31,8 @@ from goproxy_mirror.config.values import (
     parse_path_prefix,
     parse_public_url,
     parse_readable_file,
+    parse_ssh_file,
+    parse_ssh_path,
     parse_switch,
     seconds,
     whole_number,
@@ -70,7 +73,8 @@ Order = tuple[Literal["origin", "mirrors"], Literal["origin", "mirrors"]]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]
 Folder = Annotated[Path, By(parse_path)]
-OptionalFile = Annotated[Path | None, _optional(parse_readable_file)]
+OptionalFile = Annotated[Path | None, _optional(parse_readable_file("a readable PEM file"))]
+OptionalSSHFile = Annotated[Path | None, _optional(parse_ssh_file)]
 OptionalProxy = Annotated[str | None, _optional(parse_outgoing_proxy)]
 Globs = Annotated[tuple[str, ...], By(parse_globs)]
 Switch = Annotated[bool, By(parse_switch)]
@@ -208,6 +212,34 @@ class Settings(BaseModel):
         Switch,
         About("Private modules", "Serve private modules to whoever can connect from other machines."),
     ] = False
+    credentials: Annotated[
+        tuple[CredentialRule, ...],
+        By(parse_credentials),
+        About(
+            "Private modules",
+            "What opens the repositories below a URL: `token_file=FILE` and others.",
+            "URL=KEY=FILE,…",
+            flag="--credential",
+            many=True,
+        ),
+    ] = ()
+    netrc: Annotated[
+        Path | None,
+        _optional(parse_readable_file("a file that this user can read")),
+        About("Private modules", "Names and passwords by host, as in ~/.netrc.", "FILE"),
+    ] = None
+    ssh_key: Annotated[
+        OptionalSSHFile, About("Private modules", "Private key for repositories by SSH.", "FILE")
+    ] = None
+    ssh_agent: Annotated[
+        Path | None,
+        _optional(parse_ssh_path),
+        About("Private modules", "Socket of an SSH agent, as SSH_AUTH_SOCK.", "PATH"),
+    ] = None
+    ssh_known_hosts: Annotated[
+        OptionalSSHFile,
+        About("Private modules", "Keys of the SSH hosts that are believed.", "FILE"),
+    ] = None
 
     allow_address: Annotated[
         tuple[IPNetwork, ...],
@@ -285,6 +317,17 @@ class Settings(BaseModel):
     def mirror_rules(self) -> tuple[rules.MirrorRule, ...]:
         """The operator's rules, then the built-in table unless it is switched off."""
         return self.mirrors + (rules.builtin_mirrors() if self.builtin_mirrors else ())
+
+    @property
+    def opens_private_places(self) -> bool:
+        """Whether this server has credentials of any kind, or a word that some modules are private."""
+        return bool(self.private or self.gonoproxy or self.credential_names)
+
+    @property
+    def credential_names(self) -> tuple[str, ...]:
+        """What there are credentials for or from, for a message."""
+        kinds = [name for name in ("netrc", "ssh_key", "ssh_agent") if getattr(self, name) is not None]
+        return (*(rule.prefix for rule in self.credentials), *kinds)
 
     @property
     def mirrors_first(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from goproxy_mirror.config.credentials import CredentialRule
 from goproxy_mirror.config.load import Loaded
 from goproxy_mirror.config.rules import MirrorRule, RewriteRule
 from goproxy_mirror.config.settings import Settings, about
@@ -39,6 +40,8 @@ def plain(name: str, value: object) -> object:
             return {rule.pattern.text: list(rule.candidates) for rule in rules}
         case tuple() if name == "rewrites":
             return {item.left: list(item.rights) for item in value if isinstance(item, RewriteRule)}
+        case tuple() if name == "credentials":
+            return {item.prefix: item.row() for item in value if isinstance(item, CredentialRule)}
         case tuple():
             return [without_userinfo(item, VEIL) if name == "sumdb" else str(item) for item in value]
         case Mapping():
@@ -61,6 +64,8 @@ def plain(name: str, value: object) -> object:
 def _literal(value: object) -> str:
     if isinstance(value, bool | int):
         return json.dumps(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_text(str(item))}" for key, item in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(_text(str(item)) for item in value) + "]"
     return _text(str(value))

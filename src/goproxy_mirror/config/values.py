@@ -10,8 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from goproxy_mirror.module.patterns import is_glob
+from goproxy_mirror.module.sshaddress import is_plain_file
 
 VEIL = "***"
+PLAIN_FILE = "ssh would read this path in its own way; allowed is one without quotes, $, %, ~ and backslashes"
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -227,16 +229,31 @@ def parse_network(value: object) -> IPNetwork:
         ) from None
 
 
-def parse_readable_file(value: object) -> Path:
-    """A file that this process can read."""
+def parse_readable_file(allowed: str) -> Callable[[object], Path]:
+    """A reader of names of files that this process can read; `allowed` says what they are to be."""
+
+    def read(value: object) -> Path:
+        path = parse_path(value)
+        try:
+            with path.open("rb"):
+                return path
+        except OSError as error:
+            raise ValueError(f"the file cannot be read ({error.strerror}); allowed is {allowed}") from None
+
+    return read
+
+
+def parse_ssh_file(value: object) -> Path:
+    """A file for ssh: readable, and with a path that ssh does not read in its own way."""
+    return parse_ssh_path(parse_readable_file("a file that this user can read")(value))
+
+
+def parse_ssh_path(value: object) -> Path:
+    """The same for what need not be there yet, such as a socket."""
     path = parse_path(value)
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(
-            f"the file cannot be read ({error.strerror}); allowed is a readable PEM file"
-        ) from None
+    if not is_plain_file(str(path)):
+        raise ValueError(PLAIN_FILE)
+    return path
 
 
 def parse_path(value: object) -> Path:

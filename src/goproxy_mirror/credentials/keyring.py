@@ -32,7 +32,7 @@ class Keyring:
         self._netrc = Watched(netrc, read_netrc) if netrc is not None else None
         self._logins: tuple[Login, ...] = ()
         self._complained = False
-        self._ssh = ssh or SSH(known_hosts=())
+        self._ssh = ssh or SSH(known_hosts=None)
 
     def find(self, url: str) -> Credential | None:
         try:

@@ -7,7 +7,6 @@ arguments of their own. What stands in the command is made here, of settings tha
 from __future__ import annotations
 
 import math
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from goproxy_mirror.credentials.prefix import Prefix
 from goproxy_mirror.errors import Blocked, SettingError
-from goproxy_mirror.module.sshaddress import SSHAddress, is_ssh
+from goproxy_mirror.module.sshaddress import SSHAddress, is_plain_file, is_ssh
 from goproxy_mirror.ports import SSHWay
 from goproxy_mirror.transport import Target, UrlError
 
@@ -43,9 +42,6 @@ _OPTIONS = (
     "ServerAliveCountMax=2",
 )
 
-# ssh expands %, $ and ~ in the names of files, and takes quotes apart.
-_PLAIN_PATH = re.compile(r"/[^\x00-\x1f\x7f\"'`$%\\~]*")
-
 
 @dataclass(frozen=True, slots=True)
 class SSHRoute:
@@ -62,20 +58,20 @@ class SSH:
     def __init__(
         self,
         *,
-        known_hosts: Sequence[Path],
+        known_hosts: Path | None,
         key: Path | None = None,
         agent: Path | None = None,
         routes: Sequence[SSHRoute] = (),
         connect_timeout: float = 5.0,
     ) -> None:
         """Raises `SettingError` for a path that ssh would not take as it is."""
-        for path in (*known_hosts, key, agent, *(route.key for route in routes)):
-            if path is not None and not _PLAIN_PATH.fullmatch(str(path)):
+        for path in (known_hosts, key, agent, *(route.key for route in routes)):
+            if path is not None and not is_plain_file(str(path)):
                 raise SettingError(
                     f'"{path}": ssh would read this path in its own way; allowed are absolute paths without '
                     "quotes, $, %, ~ and backslashes"
                 )
-        self._known_hosts = tuple(known_hosts)
+        self._known_hosts = known_hosts
         self._key = key
         self._agent = agent
         self._routes = sorted(routes, key=lambda route: -len(route.prefix.path))
@@ -87,7 +83,7 @@ class SSH:
         Raises `Blocked`.
         """
         if is_ssh(url):
-            return self._way(url, self._key)
+            return self._way(url, None)
         try:
             target = Target.parse(url)
         except UrlError:
@@ -95,7 +91,7 @@ class SSH:
         for route in self._routes:
             rest = route.prefix.rest(target)
             if rest is not None:
-                return self._way(route.address + rest, route.key or self._key)
+                return self._way(route.address + rest, route.key)
         return None
 
     def _way(self, url: str, key: Path | None) -> SSHWay:
@@ -105,22 +101,23 @@ class SSH:
             raise Blocked(f"a repository's SSH address cannot be used: {error}") from None
         if not address.path.strip("/"):
             raise Blocked(f"{address.shown} names no repository on its host")
-        if not self._known_hosts:
+        if self._known_hosts is None:
             raise Blocked(
                 f"{address.shown} is not asked: no host keys are known here (setting ssh_known_hosts)"
             )
         return SSHWay(address.text, self._command(key), address.authority, address.shown)
 
-    def _command(self, key: Path | None) -> str:
-        known = " ".join(f'"{path}"' for path in self._known_hosts)
+    def _command(self, own_key: Path | None) -> str:
+        key = own_key or self._key
+        # Where several keys are offered, a host may take one that opens something else.
+        only = own_key is not None or (key is not None and self._agent is None)
         options = [
             *_OPTIONS,
-            f"UserKnownHostsFile={known}",
+            f'UserKnownHostsFile="{self._known_hosts}"',
             f"ConnectTimeout={math.ceil(self._connect_timeout)}",
             f'IdentityAgent="{self._agent}"' if self._agent else "IdentityAgent=none",
             f'IdentityFile="{key}"' if key else "IdentityFile=none",
-            # With a key, the agent may lend a hand with that key's passphrase, and offers no other.
-            f"IdentitiesOnly={'yes' if key else 'no'}",
+            f"IdentitiesOnly={'yes' if only else 'no'}",
         ]
         words = ["ssh", "-F", "/dev/null", "-T", "-a", "-x"]
         for option in options:

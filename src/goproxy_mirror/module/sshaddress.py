@@ -21,6 +21,9 @@ _URL = re.compile(
 )
 _SHORT = re.compile(rf"{_USER}@{_HOST}:(?P<path>(?![-/]){_PLAIN}(?:{_PLAIN}|/)*)?", re.ASCII)
 
+# ssh expands %, $ and ~ in the names of files, and takes quotes apart.
+_FILE = re.compile(r"/[^\x00-\x1f\x7f\"'`$%\\~]*")
+
 PORT = 22
 
 ALLOWED = "ssh://USER@HOST/PATH or USER@HOST:PATH"
@@ -59,6 +62,11 @@ class SSHAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == PORT else f":{self.port}"
         return f"ssh://{host}{port}/{self.path.lstrip('/')}"
+
+
+def is_plain_file(path: str) -> bool:
+    """Whether ssh takes an absolute path as it is."""
+    return _FILE.fullmatch(path) is not None
 
 
 def is_ssh(text: str) -> bool:
