@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +59,23 @@ def test_parse_tree__with_and_without_sizes() -> None:
     assert objects.is_named(entry, b"go.mod")
     assert not objects.is_named(entry, b"o.mod")
     assert not objects.is_blob(TreeEntry(b"d", 0o040000, "a" * 40, None))
+
+
+def test_find_in_tree__by_its_exact_name(tmp_path: Path) -> None:
+    """Raw trees have binary ids, which may hold anything, of one length or another."""
+    for form, size in (("sha1", 20), ("sha256", 32)):
+        repo = Repo(tmp_path / form, form=form)
+        tree = repo.tree({"a": "x", "b c": ("100755", "y"), "d/e": "z", "l": ("120000", "a")})
+        raw = subprocess.run(
+            ["git", "cat-file", "tree", tree], cwd=repo.folder, capture_output=True, check=True
+        ).stdout
+        found = objects.find_in_tree(raw, b"b c", size)
+        assert found == TreeEntry(b"b c", 0o100755, repo.blob("y"), None)
+        folder = objects.find_in_tree(raw, b"d", size)
+        assert folder is not None
+        assert not objects.is_blob(folder)
+        assert objects.find_in_tree(raw, b"e", size) is None
+        assert objects.find_in_tree(b"", b"e", size) is None
 
 
 async def test_batch__bodies_of_all_sizes(tmp_path: Path) -> None:

@@ -92,6 +92,22 @@ def marks(repository: Path) -> list[Path]:
         return []
 
 
+def is_marked(repository: Path, oid: str) -> bool:
+    """Whether the mark of a commit names that very commit (that of an annotated tag names the tag)."""
+    try:
+        return (repository / "refs" / "at" / oid).read_text().strip() == oid
+    except (OSError, ValueError):
+        return False
+
+
+def packed_at(repository: Path) -> int:
+    """The moment (in nanoseconds) when a pack last came or went."""
+    try:
+        return (repository / "objects" / "pack").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def trim_marks(repository: Path, keep: int) -> None:
     """Forget all but the newest marks (`refs/at/…`) once there are twice as many.
 

@@ -175,28 +175,16 @@ class GitRepository:
         if not path or "\n" in path or "\0" in path or path.startswith(("./", "../")):
             return None
         await self._ensure(commit)
-        asked = f"{commit.id}:{path}\n".encode("utf-8", "surrogateescape")
-        found, body = await self._read_blob(asked, path, limit)
-        if found:
-            return body
-        # It is not there, or has not been fetched; only the tree says which.
-        listing = await self._git.run(
-            self._copy.objects,
-            ("ls-tree", "-z", "--full-tree", "--end-of-options", commit.id, path),
-            output_limit=_TREE_LIMIT,
-        )
-        entry = next(objects.parse_tree(listing.stdout), None)
-        if listing.returncode != 0:
-            raise self._copy.damaged()
-        if entry is None or not objects.is_blob(entry):
-            return None
-        await self._fetch_blobs([entry.id], commit)
-        found, body = await self._read_blob(f"{entry.id}\n".encode("ascii"), path, limit)
-        if not found:
+        found = await self._read_blob(commit, path, limit)
+        if isinstance(found, str):
+            # In the tree, but not here yet.
+            await self._fetch_blobs([found], commit)
+            found = await self._read_blob(commit, path, limit)
+        if isinstance(found, str):
             raise Unbuildable(
                 f"{path} is larger than {LARGEST_FILE} bytes, or cannot be had", source=self.url
             )
-        return body
+        return found
 
     @_once_more
     async def tree(self, commit: Commit, subdir: str) -> Sequence[TreeEntry]:
@@ -317,20 +305,28 @@ class GitRepository:
             )
         return list(objects.parse_tree(done.stdout))
 
-    async def _read_blob(self, asked: bytes, path: str, limit: int) -> tuple[bool, bytes | None]:
-        """Whether there is such an object here, and its bytes if it is a blob."""
+    async def _read_blob(self, commit: Commit, path: str, limit: int) -> bytes | str | None:
+        """The bytes of a file; None where no file is; its id where it is in the tree and not here."""
         async with self._git.stream(self._copy.objects, ("cat-file", "--batch")) as running:
-            running.feed(asked)
             batch = objects.Batch(running)
-            answer = await batch.next()
+            answer = await batch.ask(f"{commit.id}:{path}")
             if answer is None:
-                return False, None
+                # It may be missing from the tree, or only from here.
+                folder, _, name = path.rpartition("/")
+                answer = await batch.ask(f"{commit.id}:{folder}")
+                if answer is None or answer[1] != "tree":
+                    return None
+                tree = b"".join([chunk async for chunk in batch.body()])
+                entry = objects.find_in_tree(
+                    tree, name.encode("utf-8", "surrogateescape"), len(commit.id) // 2
+                )
+                return entry.id if entry is not None and objects.is_blob(entry) else None
             _, kind, size = answer
             if kind != "blob":
-                return True, None
+                return None
             if size > limit:
                 raise Unbuildable(f"{path} has {size} bytes; more than {limit} are not read", source=self.url)
-            return True, b"".join([chunk async for chunk in batch.body()])
+            return b"".join([chunk async for chunk in batch.body()])
 
     async def _read_commit(self, oid: str, *, history: bool = False) -> Commit:
         known = self._commits.get(oid)

@@ -25,7 +25,7 @@ from goproxy_mirror.vcs.gitcmd import Git
 from goproxy_mirror.vcs.gitfetch import Damaged, Fetcher, Moved
 from goproxy_mirror.vcs.gitlock import FolderLock
 
-_LISTING = ("ls-tree", "-r", "-z", "--full-tree", "--end-of-options")
+_LISTING = ("ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options")
 _LISTING_LIMIT = 256 << 20
 _MOST_AT_ONCE = 64
 _MOST_GO_MODS = 2000
@@ -69,6 +69,7 @@ class LocalCopy:
         self._lock = FolderLock(folder / "lock", wait=wait)
         self._wanted: dict[str, str] = {}
         self._held: set[str] = set()
+        self._not_held: dict[str, int] = {}
 
     @property
     def history(self) -> Path:
@@ -105,19 +106,16 @@ class LocalCopy:
             missing = await self.missing(oids)
             if not missing or self._form() is not Form.PARTS:
                 return
+            self._wanted[revision] = ref or revision
             try:
-                await self._fetcher.fetch(
-                    self.objects, missing, leaving_out=_NO_FILES, lock=lock, telling=False
-                )
+                await self._fetch_files(missing, revision, lock)
             except _NO_REFUSAL:
                 raise
             except SourceUnavailable:
-                self._wanted[revision] = ref or revision
-                try:
-                    await self._start_anew(Form.WHOLE, sha256=sha256)
-                    await self._fetch_revisions([revision], lock, sha256=sha256)
-                finally:
-                    self._wanted.pop(revision, None)
+                await self._start_anew(Form.WHOLE, sha256=sha256)
+                await self._fetch_revisions([revision], lock, sha256=sha256)
+            finally:
+                self._wanted.pop(revision, None)
 
         await self._write(work)
 
@@ -149,9 +147,17 @@ class LocalCopy:
         if self._is_damaged() or not gitbare.is_made(self.objects):
             self._held.clear()
             return False
-        if oid not in self._held and not await self.missing((oid,)):
-            self._held.add(oid)
-        return oid in self._held
+        if oid in self._held:
+            return True
+        packed = gitbare.packed_at(self.objects)
+        if self._not_held.get(oid) == packed:
+            return False
+        if await self.missing((oid,)):
+            # Asked again at once, under the lock: nothing can have come as long as no pack has.
+            self._not_held = {oid: packed}
+            return False
+        self._held.add(oid)
+        return True
 
     async def missing(self, oids: Iterable[str]) -> list[str]:
         """Which of these objects `objects.git` does not have."""
@@ -198,11 +204,25 @@ class LocalCopy:
                 await self._start_anew(Form.ALL, sha256=sha256)
         if self._form() is Form.ALL:
             await self._fetch_everything(lock)
-        if await self.missing(oids):
+        unmarked = [oid for oid in oids if not gitbare.is_marked(self.objects, oid)]
+        if unmarked and await self.missing(unmarked):
             raise self._fetcher.moved()
         gitbare.trim_marks(self.objects, _MARKS)
         if self._form() is Form.PARTS:
             await self._fetch_go_mods(oids, lock)
+
+    async def _fetch_files(self, oids: Sequence[str], revision: str, lock: int) -> None:
+        """Fetch files of a revision by themselves, or again the whole revision where they are most of it.
+
+        A server packs a revision better, and knows what it has packed before; of it, the largest can be left out.
+        """
+        listing = await self._git.run(self.objects, (*_LISTING, revision), output_limit=_LISTING_LIMIT)
+        if len(oids) * 2 > listing.stdout.count(b"\0"):
+            names = (f"{self._wanted[revision]}:refs/at/{revision}",)
+            again = (*_ONE_REVISION, "--refetch")
+            await self._fetcher.fetch(self.objects, names, *again, leaving_out=_BUT_THE_LARGEST, lock=lock)
+        else:
+            await self._fetcher.fetch(self.objects, oids, leaving_out=_NO_FILES, lock=lock, telling=False)
 
     async def _fetch_everything(self, lock: int) -> None:
         names = ("refs/heads/*:refs/all/heads/*", "refs/tags/*:refs/all/tags/*")
@@ -228,12 +248,12 @@ class LocalCopy:
         for revision in revisions:
             listing = await self._git.run(self.objects, (*_LISTING, revision), output_limit=_LISTING_LIMIT)
             entries = objects.parse_tree(listing.stdout)
-            wanted |= dict.fromkeys(entry.id for entry in entries if objects.is_named(entry, b"go.mod"))
-        missing = await self.missing(wanted)
-        if 0 < len(missing) <= _MOST_GO_MODS:
+            absent = (entry for entry in entries if entry.size is None and objects.is_named(entry, b"go.mod"))
+            wanted |= dict.fromkeys(entry.id for entry in absent)
+        if 0 < len(wanted) <= _MOST_GO_MODS:
             with contextlib.suppress(SourceUnavailable):
                 await self._fetcher.fetch(
-                    self.objects, missing, leaving_out=_NO_FILES, lock=lock, telling=False
+                    self.objects, [*wanted], leaving_out=_NO_FILES, lock=lock, telling=False
                 )
 
     async def _write(self, work: Callable[[int], Awaitable[None]]) -> None:

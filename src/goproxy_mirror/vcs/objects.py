@@ -40,6 +40,17 @@ def parse_tree(listing: bytes) -> Iterator[TreeEntry]:
             yield TreeEntry(path, int(mode, 8), oid.decode("ascii"), int(size[0]) if known else None)
 
 
+def find_in_tree(tree: bytes, name: bytes, id_size: int) -> TreeEntry | None:
+    """The entry of a name in a raw tree object, whose ids are of `id_size` bytes."""
+    at = 0
+    while at < len(tree):
+        space, end = tree.index(b" ", at), tree.index(b"\0", at)
+        if tree[space + 1 : end] == name:
+            return TreeEntry(name, int(tree[at:space], 8), tree[end + 1 : end + 1 + id_size].hex(), None)
+        at = end + 1 + id_size
+    return None
+
+
 def is_blob(entry: TreeEntry) -> bool:
     """Whether the entry has bytes of its own: a file or a symlink."""
     return entry.mode & 0o170000 in {0o100000, 0o120000}
@@ -54,6 +65,7 @@ class Batch:
     """The answers of a running `git cat-file --batch`, in the order of the questions."""
 
     def __init__(self, running: Running) -> None:
+        self._in = running.stdin
         self._out = running.stdout
         self._buffer = b""
         self._at = 0
@@ -76,6 +88,11 @@ class Batch:
         if line.endswith((b" missing", b" ambiguous")):
             return None
         raise SourceUnavailable("git ended before it had answered")
+
+    async def ask(self, question: str) -> tuple[str, str, int] | None:
+        """Ask for one object and wait for the answer, as `next`. The question holds no newline."""
+        self._in.write(question.encode("utf-8", "surrogateescape") + b"\n")
+        return await self.next()
 
     async def body(self) -> AsyncIterator[bytes]:
         """The object's body, in chunks."""
