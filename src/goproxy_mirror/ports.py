@@ -188,8 +188,8 @@ class Credential(Protocol):
         """
         ...
 
-    def refused(self) -> None:
-        """The place did not take it; what can be made anew is made anew the next time."""
+    def refused(self) -> bool:
+        """The place did not take it. Whether another one is made when it is asked for again."""
         ...
 
 

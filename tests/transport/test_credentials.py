@@ -27,8 +27,9 @@ class Fixed:
             raise SourceUnavailable("cannot be read")
         return self.value
 
-    def refused(self) -> None:
+    def refused(self) -> bool:
         self.was_refused += 1
+        return False
 
 
 class Ring:

@@ -29,8 +29,8 @@ class SecretCredential:
             ) from None
         return bearer(secret) if self._user is None else basic(self._user, secret)
 
-    def refused(self) -> None:
-        """Nothing can be made anew: the file is looked at each time."""
+    def refused(self) -> bool:
+        return False
 
 
 def basic(user: str, password: str) -> str:

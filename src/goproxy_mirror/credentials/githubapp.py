@@ -73,8 +73,9 @@ class AppCredential:
                 self._token = await self._buy()
             return basic(ANY_USER, self._token[0])
 
-    def refused(self) -> None:
+    def refused(self) -> bool:
         self._token = None
+        return True
 
     async def _buy(self) -> tuple[str, float]:
         """A fresh token, and until when it is used."""

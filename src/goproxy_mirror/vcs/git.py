@@ -7,13 +7,14 @@ import contextlib
 import time
 from pathlib import Path
 
+from goproxy_mirror.ports import Credentials
 from goproxy_mirror.process import Limits, Runner
 from goproxy_mirror.transport import Transport
 from goproxy_mirror.vcs import gitbare
 from goproxy_mirror.vcs.gitcmd import Git
 from goproxy_mirror.vcs.gitfetch import Fetcher
 from goproxy_mirror.vcs.gitlock import try_lock
-from goproxy_mirror.vcs.gitremote import Endpoint, Slots, folder_name
+from goproxy_mirror.vcs.gitremote import Endpoint, Slots, folder_name, local_path
 from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
 from goproxy_mirror.vcs.gitrepo import USED_SECONDS, GitRepository
 from goproxy_mirror.vcs.gitstore import LocalCopy
@@ -42,6 +43,7 @@ class GitRepositories:
         refs_timeout: float = 60.0,
         fetch_timeout: float = 900.0,
         limits: Limits = DEFAULT_LIMITS,
+        credentials: Credentials | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
@@ -51,20 +53,29 @@ class GitRepositories:
         self._refs_timeout = refs_timeout
         self._fetch_timeout = fetch_timeout
         self._limits = limits
+        self._credentials = credentials
         self._slots = Slots()
-        self._opened: dict[tuple[str, bool], GitRepository] = {}
+        self._opened: dict[tuple[str, bool, bool], GitRepository] = {}
 
-    def open(self, url: str, *, trusted: bool) -> GitRepository:
+    def open(self, url: str, *, trusted: bool, credentials: bool = False) -> GitRepository:
         """The repository at a URL; nothing is asked yet.
 
-        `trusted`: the operator named this URL, so `file://`, absolute paths and plain http are allowed and no
-        address is vetted. Otherwise https only. Raises `Blocked`.
+        `trusted`: the operator named this URL, so `file://`, absolute paths, SSH addresses and plain http are allowed and
+        no address is vetted. Otherwise https only. `credentials`: what is set for the URL may be used; always for a
+        trusted one. Raises `Blocked`.
         """
-        key = (url, trusted)
+        opens = (trusted or credentials) and self._opens(url)
+        key = (url, trusted, opens)
         repository = self._opened.pop(key, None)
         if repository is None:
-            endpoint = Endpoint(url, trusted=trusted, transport=self._transport, slots=self._slots)
-            folder = self._folder / folder_name(url)
+            endpoint = Endpoint(
+                url,
+                trusted=trusted,
+                transport=self._transport,
+                slots=self._slots,
+                credentials=self._credentials if opens else None,
+            )
+            folder = self._folder / folder_name(url, opened=opens)
             refs = RemoteRefs(
                 self._git, endpoint, folder / "refs", ttl=self._refs_ttl, timeout=self._refs_timeout
             )
@@ -77,6 +88,13 @@ class GitRepositories:
         if len(self._opened) > _MOST_OPENED:
             del self._opened[next(iter(self._opened))]
         return repository
+
+    def _opens(self, url: str) -> bool:
+        """Whether there are credentials for the URL. Raises `Blocked`."""
+        known = self._credentials
+        if known is None or local_path(url) is not None:
+            return False
+        return known.by_ssh(url) is not None or known.find(url) is not None
 
     async def prune(self, limit_bytes: int) -> int:
         """Remove the copies that were not used for longest until all take `limit_bytes` at most.

@@ -12,8 +12,9 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from goproxy_mirror.errors import NeedsTool
 from goproxy_mirror.process import Completed, Limits, Runner, Running
@@ -95,9 +96,10 @@ _ENVIRONMENT = {
 class Remote:
     """Where git is to connect for one command.
 
-    `url` may hold credentials and is never shown. `protocol` is the only one that git may speak.
+    `url` holds no credentials, since git puts it into argument lists. `protocol` is the only one that git may speak.
     `pinned` is a value of `http.curloptResolve` (`host:port:address`), or None. `follow` lets git follow the
-    redirect of its first request. With `promising` the remote is one that keeps for later what it leaves out:
+    redirect of its first request. `authorization` is the value of a header for the URL's own host, `ssh` the command
+    that reaches the host. With `promising` the remote is one that keeps for later what it leaves out:
     only then does git accept a pack with gaps.
     """
 
@@ -106,6 +108,8 @@ class Remote:
     pinned: str | None = None
     follow: bool = False
     promising: bool = False
+    authorization: str | None = field(default=None, repr=False)
+    ssh: str | None = None
 
     def configuration(self) -> list[tuple[str, str]]:
         """The configuration of one command that speaks with this remote."""
@@ -115,6 +119,10 @@ class Remote:
             pairs.append((f"remote.{REMOTE}.partialCloneFilter", "blob:none"))
         if self.pinned is not None:
             pairs.append(("http.curloptResolve", self.pinned))
+        if self.authorization is not None:
+            origin = urlsplit(self.url)
+            key = f"http.{origin.scheme}://{origin.netloc}/.extraHeader"
+            pairs.append((key, f"Authorization: {self.authorization}"))
         if self.follow:
             pairs.append(("http.followRedirects", "initial"))
         return pairs
@@ -188,6 +196,9 @@ class Git:
         if remote is not None:
             pairs = remote.configuration()
             variables["GIT_ALLOW_PROTOCOL"] = remote.protocol
+            if remote.ssh is not None:
+                variables["GIT_SSH_COMMAND"] = remote.ssh
+                variables["GIT_SSH_VARIANT"] = "ssh"
             variables["GIT_CONFIG_COUNT"] = str(len(pairs))
             for index, (key, value) in enumerate(pairs):
                 variables[f"GIT_CONFIG_KEY_{index}"] = key

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import re
 
-from goproxy_mirror.errors import MirrorError, NoRepository, SourceUnavailable, Unreachable
+from goproxy_mirror.errors import (
+    CredentialsRefused,
+    MirrorError,
+    NoRepository,
+    SecurityError,
+    SourceUnavailable,
+    Unreachable,
+)
 
 _UNREACHABLE = re.compile(
     r"(?i)could not resolve (?:host|proxy)|failed to connect|couldn't connect|connection refused|"
@@ -19,11 +26,25 @@ _UNREACHABLE = re.compile(
 )
 _ABSENT = re.compile(
     r"(?i)requested URL returned error: (?:404|410)|repository '[^']*' not found|repository not found|"
-    r"does not appear to be a git repository|^fatal: '[^']*' does not exist"
+    r"does not appear to be a git repository|^fatal: '[^']*' does not exist|repository does not exist|"
+    r"cannot find repository|project you were looking for could not be found"
 )
 _PRIVATE = re.compile(
     r"(?i)requested URL returned error: 401|authentication failed|could not read (?:username|password)|"
     r"terminal prompts disabled"
+)
+_KEY_REFUSED = re.compile(
+    r"^(?:\S+: )?Permission denied \(|^Received disconnect .*Too many authentication failures|^sign_and_send_pubkey: ",
+    re.MULTILINE,
+)
+_HOST_UNKNOWN = re.compile(r"^Host key verification failed", re.MULTILINE)
+_HOST_CHANGED = re.compile(
+    r"REMOTE HOST IDENTIFICATION HAS CHANGED|^Host key for \S+ has changed", re.MULTILINE
+)
+_SSH_UNREACHABLE = re.compile(
+    r"^ssh: connect to host |^ssh: Could not resolve hostname|^kex_exchange_identification: |^banner exchange: |"
+    r"^Connection (?:closed|reset|timed out) ?(?:by|during)?",
+    re.MULTILINE,
 )
 _REDIRECT = re.compile(r"requested URL returned error: 30\d|unable to update url base from redirection")
 _STATUS = re.compile(r"requested URL returned error: (\d{3})")
@@ -35,6 +56,8 @@ _DAMAGED = re.compile(
     r"did not send all necessary objects|unable to parse|bad (?:tree|config|pack|shallow)|mismatched algorithms|"
     r"unable to create '[^']*\.lock'"
 )
+
+_SETTINGS = "(settings credentials, netrc)"
 
 # What the other side said comes with this before it, and says nothing about our copy.
 _THEIRS = re.compile(r"^remote: .*$", re.MULTILINE)
@@ -48,27 +71,65 @@ _REASONS = (
 )
 
 
-def failure(stderr: bytes, *, url: str, host: str) -> MirrorError:
+def failure(stderr: bytes, *, url: str, host: str, credential: str | None = None) -> MirrorError:
     """What a failed command that spoke with the remote means.
 
-    `url` is shown and must be without credentials. Nothing of what git said is, since it may name local paths.
+    `url` is shown and must be without credentials; `credential` names what was sent along, if anything was. Nothing of
+    what git said is shown, since it may name local paths.
     """
     said = stderr.decode("utf-8", "replace")
     if _UNREACHABLE.search(said):
         reason = next((text for pattern, text in _REASONS if pattern.search(said)), "no connection")
         return Unreachable(f"the repository {url} could not be reached: {reason}", host=host, source=url)
     if _ABSENT.search(said):
-        return NoRepository(f"there is no git repository at {url}", source=url)
+        hint = f", or none that the credentials for {credential} open" if credential else ""
+        return NoRepository(f"there is no git repository at {url}{hint}", source=url)
+    if url.startswith("ssh:"):
+        return _by_ssh(said, url, host)
     if _PRIVATE.search(said):
-        message = f"there is no public git repository at {url}: it asks for a user name and password"
-        return NoRepository(f"{message}. Check the path; a private repository needs credentials", source=url)
+        if credential:
+            return CredentialsRefused(
+                f"the repository {url} did not take the credentials for {credential}: check them, they may have ended",
+                source=url,
+            )
+        message = f"there is no public git repository at {url}: it asks for a user name and password. Check the path"
+        return NoRepository(f"{message}; a private repository needs credentials {_SETTINGS}", source=url)
     status = _STATUS.search(said)
+    if status is not None and status[1] == "403":
+        if credential:
+            return CredentialsRefused(
+                f"the repository {url} answered with status 403: the credentials for {credential} do not open it",
+                source=url,
+            )
+        message = f"the repository {url} answered with status 403"
+        return SourceUnavailable(f"{message}; a private one needs credentials {_SETTINGS}", source=url)
     if status is not None:
         return SourceUnavailable(f"the repository {url} answered with status {status[1]}", source=url)
     refused = _REFUSED.search(said)
     if refused is not None:
         return SourceUnavailable(f"the repository {url} led to the protocol {refused[1]}:", source=url)
     return SourceUnavailable(f"git could not read the repository {url}", source=url)
+
+
+def _by_ssh(said: str, url: str, host: str) -> MirrorError:
+    """The same for the complaints of ssh."""
+    if _HOST_CHANGED.search(said):
+        message = f"{host} has another host key than ssh_known_hosts has for it: perhaps it is somebody else"
+        return SecurityError(f"the repository {url} was not asked: {message}", source=url)
+    if _HOST_UNKNOWN.search(said):
+        message = f"the host key of {host} is not in ssh_known_hosts"
+        return SourceUnavailable(f"the repository {url} was not asked: {message}", source=url)
+    if _KEY_REFUSED.search(said):
+        message = f"{host} did not take the SSH key (settings ssh_key, ssh_agent, credentials)"
+        return CredentialsRefused(f"the repository {url} could not be read: {message}", source=url)
+    if _SSH_UNREACHABLE.search(said):
+        return Unreachable(f"the repository {url} could not be reached: no connection", host=host, source=url)
+    return SourceUnavailable(f"git could not read the repository {url}", source=url)
+
+
+def is_refusal(stderr: bytes) -> bool:
+    """Whether the remote did not take what was sent along."""
+    return _PRIVATE.search(stderr.decode("utf-8", "replace")) is not None
 
 
 def is_redirect(stderr: bytes) -> bool:

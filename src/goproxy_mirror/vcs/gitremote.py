@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from goproxy_mirror.errors import Blocked, MirrorError, NoRepository, SourceTimeout, SourceUnavailable
+from goproxy_mirror.module.sshaddress import is_ssh
+from goproxy_mirror.ports import Credential, Credentials, SSHWay
 from goproxy_mirror.process import Completed
 from goproxy_mirror.transport import Reply, Target, Transport, UrlError, shown
 from goproxy_mirror.vcs import giterrors
@@ -57,13 +59,25 @@ class Endpoint:
     `trusted` says that the operator named the URL: then a local path and plain http are allowed and the first
     address needs no vetting. Otherwise it is https, and each address that git connects to has been vetted.
     git itself follows no redirect: where the server has moved, the transport finds out where to.
+
+    `credentials` are those that may be used for this repository, if any may. Their secrets are in git's environment
+    and nowhere else. A trusted URL may be an SSH address, and any URL may be set to be reached by SSH.
     """
 
     def __init__(
-        self, url: str, *, trusted: bool, transport: Transport | None, slots: Slots | None = None
+        self,
+        url: str,
+        *,
+        trusted: bool,
+        transport: Transport | None,
+        slots: Slots | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """Raises `Blocked` where such a URL is never asked."""
         self._trusted = trusted
+        self._credentials = credentials
+        self._credential: Credential | None = None
+        self._way: SSHWay | None = None
         self._slots = slots or Slots()
         self._transport = transport
         self._moved: tuple[str, float] | None = None
@@ -72,6 +86,13 @@ class Endpoint:
             self.url = url
             self.name = f"in the local folder {self.local.name}"
             self.host = ""
+            return
+        if credentials is not None and (trusted or not is_ssh(url)):
+            self._way = credentials.by_ssh(url)
+        if self._way is not None:
+            self.url = self._way.shown if is_ssh(url) else shown(url)
+            self.name = self._way.shown
+            self.host = self._way.host
             return
         self.url = self.name = shown(url)
         try:
@@ -97,11 +118,15 @@ class Endpoint:
         done = await self._attempt(attempt)
         if done.returncode != 0 and giterrors.is_redirect(done.stderr) and await self._follow():
             done = await self._attempt(attempt)
+        if done.returncode != 0 and self._credential is not None and giterrors.is_refusal(done.stderr):
+            # A token may have been taken back before its end; then another can be had.
+            done = await self._attempt(attempt) if self._credential.refused() else done
         return done
 
     def failure(self, done: Completed) -> MirrorError:
         """What a command that failed says about the remote."""
-        return giterrors.failure(done.stderr, url=self.name, host=self.host)
+        credential = self._credential.name if self._credential is not None else None
+        return giterrors.failure(done.stderr, url=self.name, host=self.host, credential=credential)
 
     async def _attempt(self, attempt: Attempt) -> Completed:
         remote = await self._remote()
@@ -114,19 +139,33 @@ class Endpoint:
     async def _remote(self) -> Remote:
         if self.local is not None:
             return Remote(str(self.local), "file")
+        if self._way is not None:
+            return Remote(self._way.url, "ssh", ssh=self._way.command)
         url, moved = self._given, False
         if self._moved is not None and time.monotonic() < self._moved[1]:
             url, moved = self._moved[0], True
         target = Target.parse(url)
+        authorization = await self._authorization(target)
+        if target.authorization is not None:
+            url = target.url
         if self._transport is None:
-            return Remote(url, target.scheme, follow=True)
+            return Remote(url, target.scheme, follow=authorization is None, authorization=authorization)
         led = not self._trusted or (moved and not self._target.same_home(target))
         address = await self._transport.connectable(url, led=led)
         pinned = None
         if address.ip is not None and target.literal is None:
             ip = f"[{address.ip}]" if ":" in address.ip else address.ip
             pinned = f"{address.host}:{address.port}:{ip}"
-        return Remote(url, target.scheme, pinned)
+        return Remote(url, target.scheme, pinned, authorization=authorization)
+
+    async def _authorization(self, target: Target) -> str | None:
+        """What is sent along: the URL's own user and password, or what is set for it; nothing to another host."""
+        if target.authorization is not None:
+            return target.authorization
+        self._credential = None
+        if self._credentials is not None and self._target.same_home(target):
+            self._credential = self._credentials.find(target.url)
+        return await self._credential.authorization() if self._credential is not None else None
 
     async def confirm_empty(self) -> None:
         """Make sure that a remote without any ref is a git repository.
@@ -134,16 +173,19 @@ class Endpoint:
         git takes a page for people (a captive portal's, say) for an old server's empty repository, and an empty
         repository is somebody's word that there are no versions. Raises `SourceUnavailable`.
         """
-        if self.local is None and self._transport is not None:
+        if self.local is None and self._way is None and self._transport is not None:
             reply = await self._look()
             if reply.status != 200 or reply.headers.get("content-type") != _ADVERTISEMENT_TYPE:
                 raise self.refused("answered with something that is no git repository")
 
     async def _follow(self) -> bool:
         """Ask over HTTP where the repository has moved to. Whether that is another place."""
-        if self._transport is None:
+        if self._transport is None or self._way is not None:
             return False
         reply = await self._look()
+        if reply.status in {401, 403, 404, 410} and reply.credential is not None:
+            said = f"The requested URL returned error: {reply.status}".encode()
+            raise giterrors.failure(said, url=self.name, host=self.host, credential=reply.credential)
         if reply.status in {404, 410, 401}:
             raise NoRepository(f"there is no public git repository at {self.name}", source=self.url)
         if reply.status != 200:
@@ -161,6 +203,7 @@ class Endpoint:
             self._given.rstrip("/") + _ADVERTISEMENT,
             limit=1 << 16,
             led=not self._trusted,
+            credentials=self._credentials is not None,
             timeout=60.0,
             headers={"git-protocol": "version=2"},
             cut=True,
@@ -171,8 +214,11 @@ class Endpoint:
         return SourceUnavailable(f"the repository {self.name} {what}", source=self.url)
 
 
-def folder_name(url: str) -> str:
-    """A name for the folder of a URL: a digest that is its own, and a tail for people."""
+def folder_name(url: str, *, opened: bool = False) -> str:
+    """A name for the folder of a URL: a digest that is its own, and a tail for people.
+
+    What was fetched with credentials (`opened`) is kept apart from what anybody may see.
+    """
     tail = "".join(char if char.isalnum() and char.isascii() else "-" for char in shown(url).lower())
-    digest = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(url.encode("utf-8", "surrogateescape") + b"\nopened" * opened).hexdigest()
     return f"{digest[:32]}-{tail[-40:].strip('-')}"
