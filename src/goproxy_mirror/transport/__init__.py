@@ -10,6 +10,7 @@ from goproxy_mirror.transport.addresses import AddressPolicy
 from goproxy_mirror.transport.answers import Reply, Saved
 from goproxy_mirror.transport.client import Transport
 from goproxy_mirror.transport.connect import Resolver, VettedAddress
+from goproxy_mirror.transport.gate import Gate
 from goproxy_mirror.transport.hosts import Hosts
 from goproxy_mirror.transport.memo import Memo
 from goproxy_mirror.transport.proxies import Proxies
@@ -18,6 +19,7 @@ from goproxy_mirror.transport.urls import Target, UrlError, shown
 
 __all__ = [
     "AddressPolicy",
+    "Gate",
     "Hosts",
     "Memo",
     "Proxies",

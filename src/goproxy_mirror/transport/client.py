@@ -28,6 +28,7 @@ from goproxy_mirror.transport.answers import Reply, Saved
 from goproxy_mirror.transport.clients import Clients
 from goproxy_mirror.transport.connect import Connector, Resolver, SystemResolver, VettedAddress, target_of
 from goproxy_mirror.transport.failures import broke_before_answer, translated
+from goproxy_mirror.transport.gate import Gate
 from goproxy_mirror.transport.hosts import Hosts
 from goproxy_mirror.transport.proxies import Proxies
 from goproxy_mirror.transport.trust import Trust
@@ -188,6 +189,10 @@ class Transport:
         target = target_of(url, led=led)
         self._refuse_resting(target)
         return await self._connector.connectable(target, led=led)
+
+    def gate(self, page: bytes) -> Gate:
+        """A forward proxy for a program that cannot be given the address; who has its `page_url` gets `page`."""
+        return Gate(self._connector, page)
 
     async def is_back(self, url: str) -> bool:
         """Whether a host of the operator's that rests can be connected to again.

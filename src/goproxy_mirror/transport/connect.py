@@ -23,7 +23,7 @@ from goproxy_mirror.transport.hosts import REST, Hosts
 from goproxy_mirror.transport.memo import Memo
 from goproxy_mirror.transport.proxies import Proxies
 from goproxy_mirror.transport.trust import Trust
-from goproxy_mirror.transport.tunnel import try_tunnel
+from goproxy_mirror.transport.tunnel import Streams, knows_tunnels, open_tunnel, try_tunnel
 from goproxy_mirror.transport.urls import Target, UrlError, shown
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -106,6 +106,24 @@ class Connector:
         """Connect to a host that the operator named, whatever is remembered of it. Raises `Unreachable`."""
         self._tried.forget((target.scheme, target.host, target.port, False))
         await self.connectable(target, led=False)
+
+    async def open(self, target: Target) -> Streams:
+        """A connection to a host that nobody vouches for, at a vetted address or by way of the forward proxy.
+
+        Raises `Blocked` or `Unreachable`.
+        """
+        address = await self.address(target)
+        proxy = self._proxies.of(target)
+        if proxy is not None and knows_tunnels(proxy):
+            return await open_tunnel(target, proxy, timeout=self._timeout, trust=lambda: self._trust.probe)
+        if address.ip is None:
+            message = f"the forward proxy is none that a program could reach {target.authority} through"
+            raise Unreachable(f"{message}: only HTTP proxies are", host=target.authority)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.open_connection(address.ip, target.port)
+        except (OSError, TimeoutError):
+            raise Unreachable(f"could not connect to {target.authority}", host=target.authority) from None
 
     async def aclose(self) -> None:
         await self._chosen.aclose()

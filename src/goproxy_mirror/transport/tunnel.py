@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import ssl
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
@@ -18,6 +17,9 @@ from goproxy_mirror.transport.urls import Target, shown
 _MOST_HEAD = 1 << 16
 
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 async def try_tunnel(
     target: Target, proxy: str, *, timeout: float, trust: Callable[[], ssl.SSLContext]
 ) -> None:
@@ -27,7 +29,27 @@ async def try_tunnel(
     nothing about the host. Only for https is there a way to ask without asking for a page (CONNECT, RFC 9110 §9.3.6);
     SOCKS proxies and http hosts are tried no further than the proxy.
     """
-    asks = target.scheme == "https" and Url(proxy).scheme in {"http", "https"}
+    asks = target.scheme == "https" and knows_tunnels(proxy)
+    _, writer = await _open(target, proxy, timeout, trust, asks=asks)
+    writer.transport.abort()
+
+
+async def open_tunnel(
+    target: Target, proxy: str, *, timeout: float, trust: Callable[[], ssl.SSLContext]
+) -> Streams:
+    """A connection to the host through a proxy that `knows_tunnels`. Raises `Unreachable` after `timeout` seconds."""
+    return await _open(target, proxy, timeout, trust, asks=True)
+
+
+def knows_tunnels(proxy: str) -> bool:
+    """Whether the proxy speaks HTTP."""
+    return Url(proxy).scheme in {"http", "https"}
+
+
+async def _open(
+    target: Target, proxy: str, timeout: float, trust: Callable[[], ssl.SSLContext], *, asks: bool
+) -> Streams:
+    """A connection to the proxy, and by way of it to the host if it is asked for that."""
     arrived = False
     try:
         async with asyncio.timeout(timeout):
@@ -35,10 +57,11 @@ async def try_tunnel(
             context = trust() if Url(proxy).scheme == "https" else None
             reader, writer = await asyncio.open_connection(host, port, ssl=context, limit=_MOST_HEAD)
             arrived = True
+            status = 0
             try:
                 status = await _connect(reader, writer, target, proxy) if asks else 200
             finally:
-                with contextlib.suppress(OSError):
+                if not 200 <= status < 300:
                     writer.transport.abort()
     except (OSError, EOFError, asyncio.LimitOverrunError):
         what = (
@@ -52,6 +75,7 @@ async def try_tunnel(
             f"the forward proxy {shown(proxy)} could not connect to {target.authority}: it answered {status}"
         )
         raise Unreachable(message, host=target.authority)
+    return reader, writer
 
 
 async def _connect(
