@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
+from contextlib import ExitStack
 
 from tests.conftest import StartServer
 from tests.world.modules import Modules
@@ -33,6 +35,22 @@ async def ask(port: int, path: str) -> tuple[int, bytes]:
         writer.close()
 
 
+def both_workers_serve(server: Server) -> bool:
+    """Whether of many connections each of two processes holds some; a worker that is still starting holds none."""
+    before = sorted(server.sockets())
+    if not before:
+        return True  # a system without /proc
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        server.get("/healthz")  # by now the others have been accepted
+        after = sorted(server.sockets())
+    return (
+        len(after) == len(before)
+        and sum(now - then > 10 for then, now in zip(before, after, strict=True)) >= 2
+    )
+
+
 async def crowd(server: Server, upstream: Upstream, paths: list[str]) -> list[tuple[int, bytes]]:
     """Ask for all paths at once, and let the upstream answer only after it was asked."""
     with upstream.hold(r"v0\.22\.0"):
@@ -46,6 +64,7 @@ async def test_two_hundred_clients_one_fetch(
 ) -> None:
     """200 clients of a cold module, two worker processes: one upstream fetch per file, equal bytes for all."""
     server = start_server("--upstream", upstream.url, "--workers", "2")
+    eventually(lambda: both_workers_serve(server), what="connections with both workers")
     kinds = ["zip", "mod", "info"]
     paths = [f"{BASE}.{kinds[number % 3]}" for number in range(CLIENTS)]
     answers = await crowd(server, upstream, paths)

@@ -83,6 +83,17 @@ class Server:
         """One request with the path exactly as given."""
         return fetch(self.port, path, headers, method=method)
 
+    def sockets(self) -> list[int]:
+        """How many sockets each of the server's processes holds, as Linux tells it."""
+        assert self._process is not None
+        counts = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.getpgid(int(process.name)) == self._process.pid:
+                    files = [str(each.readlink()) for each in (process / "fd").iterdir()]
+                    counts.append(sum(each.startswith("socket:") for each in files))
+        return counts
+
     def wait(self, within: float = 60.0) -> int:
         """Wait for the server to end by itself; its exit status."""
         assert self._process is not None
