@@ -53,6 +53,7 @@ class World:
     silent: set[str] = field(default_factory=set)
     sources: dict[str, FakeSource] = field(default_factory=dict)
     trusted: dict[str, bool] = field(default_factory=dict)
+    opened: dict[str, bool] = field(default_factory=dict)
     reach: FakeReach = field(default_factory=FakeReach)
     roots: dict[str, RepoRoot] = field(default_factory=dict)
 
@@ -77,7 +78,7 @@ class World:
             reach=self.reach,
             order=order,
             connect=self.connect,
-            proxy=FakeSource,
+            proxy=self.proxy,
             origin_wait=0.05,
         )
 
@@ -93,9 +94,14 @@ class World:
             raise self.page
         return self.page
 
-    def open(self, url: str, *, trusted: bool) -> FakeRepository:
+    def open(self, url: str, *, trusted: bool, credentials: bool = False) -> FakeRepository:
         self.trusted[url] = trusted
+        self.opened[url] = credentials
         return FakeRepository(url)
+
+    def proxy(self, url: str, credentials: bool) -> FakeSource:
+        self.opened[url] = credentials
+        return FakeSource(url)
 
     async def connect(self, url: str) -> None:
         host = url.split("/")[2]
@@ -327,6 +333,37 @@ async def test_other_version_control(world: World) -> None:
     world.page = RepoRoot("vanity.test/x/text", "hg", ORIGIN)
     with pytest.raises(SourceUnavailable, match="hg"):
         await home_of(world.homes({}))
+
+
+@pytest.mark.parametrize("vcs", ["git", "mod"])
+async def test_credentials_are_not_lent_to_pages(world: World, vcs: str) -> None:
+    """A page may name any URL; what is set for it is used where the module is private, or where the URL is at the module's
+    own host."""
+    for url, private, expected in (
+        (ORIGIN, "", False),
+        (ORIGIN, "vanity.test/x", True),
+        ("https://vanity.test/text.git", "", True),
+        ("https://vanity.test:8443/text.git", "", False),
+        ("https://git.vanity.test/text.git", "", False),
+    ):
+        world.page = RepoRoot("vanity.test/x/text", vcs, url)
+        assert await home_of(world.homes({}, private=private)) == url
+        assert world.opened[url] is expected, (url, private)
+
+
+async def test_mirrors_by_ssh(world: World) -> None:
+    """A mirror's SSH server is a host of its own, and is shown without the user; what can be no address is no mirror."""
+    world.silent = {"vanity.test"}
+    world.says["git@one.test:text.git"] = away("one.test:22")
+    rules = {"vanity.test/x/{r}": ["git@one.test:{r}.git", "ssh://git@two.test/{r}"]}
+    homes = world.homes(rules)
+    assert await home_of(homes) == "ssh://git@two.test/text"
+    assert world.reach.resting("one.test:22")
+    assert not world.reach.resting("one.test")
+    assert world.roots["ssh://git@two.test/text"].url == "ssh://two.test/text"
+    assert world.asked() == ["git@one.test:text.git", "ssh://git@two.test/text"]
+    with pytest.raises(Undiscovered):
+        await home_of(homes, ModulePath.parse("vanity.test/x/-text"))
 
 
 def test_dots_are_no_name() -> None:

@@ -86,7 +86,7 @@ class ChecksumUpstreams:
             error.source = place.name
             raise
         if reply.status != HTTPStatus.OK:
-            raise refusal(path, place.name, reply.status, reply.headers, reply.body)
+            raise refusal(path, place.name, reply)
         if not _can_be(path, reply.body):
             message = f"{path}: {place.name} answered with something that is none of a checksum database"
             raise SourceUnavailable(message, source=place.name)

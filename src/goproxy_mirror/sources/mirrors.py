@@ -22,6 +22,7 @@ from goproxy_mirror.errors import (
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.sshaddress import SSHAddress, is_ssh
 from goproxy_mirror.ports import Found, Home, RepoRoot, Repository, Source
 from goproxy_mirror.sources.origin import RepositorySource, UnservedSource
 from goproxy_mirror.sources.rules import MirrorRules
@@ -44,7 +45,9 @@ class Finder(Protocol):
 class Repositories(Protocol):
     """Opens repositories by URL (`vcs.git`); `trusted` ones were named by the operator."""
 
-    def open(self, url: str, *, trusted: bool) -> Repository: ...
+    def open(self, url: str, *, trusted: bool, credentials: bool = False) -> Repository:
+        """`credentials`: what is set for the URL may be used; always for a trusted one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class Candidate:
 class ModuleHomes(Walking):
     """`chain.Homes`. `origin_wait`: seconds that the origin has to connect before its mirrors are asked.
 
-    `connect(url)` raises `Unreachable` or `Blocked`; `proxy(url)` is the source for a go-import entry with `mod`.
+    `connect(url)` raises `Unreachable` or `Blocked`; `proxy(url, credentials)` is the source for a go-import entry with
+    `mod`.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class ModuleHomes(Walking):
         reach: Reach,
         order: Sequence[Literal["origin", "mirrors"]],
         connect: Callable[[str], Awaitable[object]],
-        proxy: Callable[[str], Source],
+        proxy: Callable[[str, bool], Source],
         origin_wait: float,
     ) -> None:
         self._finder = finder
@@ -110,7 +114,7 @@ class ModuleHomes(Walking):
             return None
         asked = {mirror.url for mirror in mirrors}
         late = [mirror for mirror in self._mirrors(path, root) if mirror.url not in asked]
-        return await walk.over([*late, self._origin(root)], ask)
+        return await walk.over([*late, self._origin(path, root)], ask)
 
     async def _origin_then_mirrors(self, path: ModulePath, ask: Ask[T], walk: _Walk) -> Found[T] | None:
         root = self._finder.static(path.value)
@@ -119,7 +123,7 @@ class ModuleHomes(Walking):
         mirrors = self._mirrors(path, root)
         if root is None:
             return await walk.over(mirrors, ask)
-        origin = self._origin(root)
+        origin = self._origin(path, root)
         if not mirrors:
             return await walk.over([origin], ask)
         connected = await self._connects(origin, walk)
@@ -175,13 +179,15 @@ class ModuleHomes(Walking):
             self._reach.rest(host)
             raise
 
-    def _origin(self, root: RepoRoot) -> Candidate:
+    def _origin(self, path: ModulePath, root: RepoRoot) -> Candidate:
         host = _host(root.url)
+        # A page names whatever URL it likes. It must not open what the module's own host has no say about.
+        opens = self._rules.is_private(path.value) or host == path.value.partition("/")[0].lower()
         if root.vcs == "mod":
-            return Candidate(self._proxy(root.url), root.url, host, authority=True, origin=True)
+            return Candidate(self._proxy(root.url, opens), root.url, host, authority=True, origin=True)
         if root.vcs != "git":
             return Candidate(UnservedSource(root), root.url, None, authority=True, origin=True)
-        repository = self._repositories.open(root.url, trusted=False)
+        repository = self._repositories.open(root.url, trusted=False, credentials=opens)
         source = RepositorySource(repository, root, Home("origin", root.url), authority=True)
         return Candidate(source, root.url, host, authority=True, origin=True)
 
@@ -190,7 +196,7 @@ class ModuleHomes(Walking):
         roots: dict[str, RepoRoot] = {}
         mirrored = self._rules.find(path.value)
         if mirrored is not None:
-            for url in mirrored.urls:
+            for url in filter(_can_be, mirrored.urls):
                 for each in (url, *self._rewritten(path, url)):
                     canonical = root if root is not None and root.root == mirrored.root else None
                     roots.setdefault(each, canonical or RepoRoot(mirrored.root, "git", _public(each)))
@@ -286,12 +292,26 @@ class _Walk:
 
 def _host(url: str) -> str | None:
     """Whom a URL asks, as `Unreachable.host` names it; None on this machine."""
+    if is_ssh(url) and _can_be(url):
+        return SSHAddress.parse(url).authority
     try:
         return Target.parse(url).authority
     except UrlError:
         return None
 
 
+def _can_be(url: str) -> bool:
+    """Whether a rule's template has become something that can be asked: not every name of a module can be one by SSH."""
+    if is_ssh(url):
+        try:
+            SSHAddress.parse(url)
+        except ValueError:
+            return False
+    return True
+
+
 def _public(url: str) -> str:
     """The URL that `.info` may name as the origin: never a path of this machine, never a credential."""
+    if is_ssh(url):
+        return SSHAddress.parse(url).shown
     return shown(url) if _host(url) is not None else ""

@@ -6,8 +6,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from goproxy_mirror.errors import Loop, MirrorError, NotFound, OutageDisguised, SourceUnavailable
+from goproxy_mirror.errors import (
+    CredentialsRefused,
+    Loop,
+    MirrorError,
+    NotFound,
+    OutageDisguised,
+    SourceUnavailable,
+)
 from goproxy_mirror.observe import hops
+from goproxy_mirror.transport import Reply, Saved
 
 _DISGUISES = ("bad upstream", "fetch timed out", "temporarily unavailable")
 
@@ -24,15 +32,18 @@ def via(instance: str) -> dict[str, str]:
     return {"via": ", ".join((*hops.get(), f"1.1 {instance}"))} if instance else {}
 
 
-def refusal(asked: str, home: str, status: int, headers: Mapping[str, str], body: bytes) -> MirrorError:
+def refusal(asked: str, home: str, reply: Reply | Saved) -> MirrorError:
     """The error to raise. 404 and 410 are absences, unless they are disguised outages; 508 is a loop; all
     else, 403 included, is an outage.
     """
+    status, headers, body = reply.status, reply.headers, reply.body
     text = said(body) if not headers.get("content-type", "").startswith("text/html") else ""
     message = f"{asked}: {home} answered {_named(status)}" + (f": {text}" if text else "")
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         kind = OutageDisguised if _is_disguised(headers, text) else NotFound
         return kind(message, source=home)
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} and reply.credential is not None:
+        return CredentialsRefused(f"{message} (with the credentials for {reply.credential})", source=home)
     if status == HTTPStatus.LOOP_DETECTED:
         return Loop(message, source=home)
     return SourceUnavailable(message, source=home)

@@ -41,17 +41,27 @@ class UpstreamSource:
     are disguised outages; every other status is an outage.
     """
 
-    def __init__(self, url: str, transport: Transport, *, instance: str = "", led: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        transport: Transport,
+        *,
+        instance: str = "",
+        led: bool = False,
+        credentials: bool | None = None,
+    ) -> None:
         """`url` may have a path, and credentials, which go to that host alone. `instance` is our name in
         `Via`.
 
-        `led`: a module's page named the URL, so it may lead to public addresses only. Raises `SettingError`
-        for what is no such URL, `Blocked` where it is a page's.
+        `led`: a module's page named the URL, so it may lead to public addresses only. `credentials`: what is set for the
+        URL may be used; None: unless it is led. Raises `SettingError` for what is no such URL, `Blocked` where it is a
+        page's.
         """
         self._base = url.rstrip("/")
         self._transport = transport
         self._instance = instance
         self._led = led
+        self._credentials = not led if credentials is None else credentials
         self.home = Home("upstream", shown(self._base))
         try:
             self.host = Target.parse(url).authority
@@ -100,10 +110,15 @@ class UpstreamSource:
         asked = f"{mv}.zip"
         try:
             saved = await self._transport.save(
-                self._url(_file(mv, ".zip")), into, limit=MOST_ZIP, led=self._led, headers=self._headers()
+                self._url(_file(mv, ".zip")),
+                into,
+                limit=MOST_ZIP,
+                led=self._led,
+                credentials=self._credentials,
+                headers=self._headers(),
             )
             if saved.status != HTTPStatus.OK:
-                raise refusal(asked, self.home.name, saved.status, saved.headers, saved.body)
+                raise refusal(asked, self.home.name, saved)
             await asyncio.to_thread(check_zip, into, mv)
         except Unreadable as error:
             raise self._unreadable(asked, error) from None
@@ -127,13 +142,17 @@ class UpstreamSource:
     async def _get(self, path: str, asked: str, limit: int) -> bytes:
         try:
             reply = await self._transport.get(
-                self._url(path), limit=limit, led=self._led, headers=self._headers()
+                self._url(path),
+                limit=limit,
+                led=self._led,
+                credentials=self._credentials,
+                headers=self._headers(),
             )
         except MirrorError as error:
             error.source = self.home.name
             raise
         if reply.status != HTTPStatus.OK:
-            raise refusal(asked, self.home.name, reply.status, reply.headers, reply.body)
+            raise refusal(asked, self.home.name, reply)
         return reply.body
 
     def _url(self, path: str) -> str:

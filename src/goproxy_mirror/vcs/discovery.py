@@ -13,11 +13,11 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from goproxy_mirror.errors import Blocked, NotFound, SourceUnavailable
+from goproxy_mirror.errors import Blocked, CredentialsRefused, NotFound, SourceUnavailable
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.patterns import match_globs
 from goproxy_mirror.ports import RepoRoot
-from goproxy_mirror.transport import Memo, Target, Transport, UrlError, shown
+from goproxy_mirror.transport import Memo, Reply, Target, Transport, UrlError, shown
 from goproxy_mirror.vcs.hosts import SYSTEMS, static_root
 from goproxy_mirror.vcs.pages import Import, Page, TooManyError, read_page
 
@@ -110,14 +110,17 @@ class Discovery:
             raise NotFound(f"{path}: does not begin with the name of a host")
         asked = f"https://{host}/{rest}"
         url = f"{asked}?go-get=1"
-        reply = await self._transport.get(url, limit=MOST_PAGE, led=True, timeout=_PAGE_TIMEOUT, cut=True)
+        # The host is the module's own, so what is set for it may be sent; hosts know modules that they show to some.
+        reply = await self._transport.get(
+            url, limit=MOST_PAGE, led=True, credentials=True, timeout=_PAGE_TIMEOUT, cut=True
+        )
         try:
             text = reply.body.decode("utf-8", "replace")
             page = await asyncio.to_thread(read_page, text) if len(text) > _LONG else read_page(text)
         except TooManyError as error:
             raise SourceUnavailable(f"{path}: {url} cannot be read: {error}", source=asked) from None
         if not page.imports:
-            raise _without_entries(path, url, asked, reply.status, page, whole=reply.whole)
+            raise _without_entries(path, url, asked, reply, page)
         return _Read(url, page.imports)
 
     def _root(self, path: str, page: str, entry: Import) -> RepoRoot:
@@ -146,15 +149,21 @@ def _error_ttl(error: Exception) -> float:
 
 
 def _without_entries(
-    path: str, url: str, source: str, status: int, page: Page, *, whole: bool
+    path: str, url: str, source: str, reply: Reply, page: Page
 ) -> NotFound | SourceUnavailable:
     """What a page without entries means: the host's no, unless it failed or the page could not be read."""
+    status = reply.status
+    if status in {401, 403} and reply.credential is not None:
+        message = f"{path}: {url} answered with status {status} to the credentials for {reply.credential}"
+        return CredentialsRefused(message, source=source)
     if status >= 500 or status in _UNDECIDED or 300 <= status < 400:
         return SourceUnavailable(f"{path}: {url} answered with status {status}", source=source)
-    if not page.ended and (page.broken or not whole):
+    if not page.ended and (page.broken or not reply.whole):
         message = f"{path}: {url} is no page that can be read to the end of its head"
         return SourceUnavailable(message, source=source)
     said = "" if status == 200 else f" (status {status})"
+    if status in {401, 403}:
+        said += "; for a private module, credentials are needed (settings credentials, netrc)"
     return NotFound(f"{path}: {url} has no go-import entry{said}", source=source)
 
 
