@@ -226,6 +226,28 @@ async def test_largest__is_not_even_fetched(
         assert [entry.path async for entry, _ in files] == [b"a", b"go.mod"]
 
 
+async def test_largest__is_not_fetched_from_elsewhere_either(
+    new_repo: NewRepo, served: Served, repositories: GitRepositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most of a revision comes with the largest left out, and those are not asked for again."""
+    monkeypatch.setattr(gitstore, "_BUT_THE_LARGEST", "blob:limit=20000")
+    monkeypatch.setattr(gitrepo, "LARGEST_FILE", 20000)
+    repo = new_repo("m.git")
+    big = repo.blob(bytes(50_000))
+    repo.commit({**MANY, "big": bytes(50_000)}, tags=("v1.0.0",))
+    repository = repositories.open(f"{served.base}/m.git", trusted=True)
+    commit = await repository.commit("refs/tags/v1.0.0")
+    for _ in range(2):
+        sizes = {entry.path: entry.size for entry in await repository.tree(commit, "")}
+        assert sizes[b"big"] == 20001
+        assert len(served.posts(b"command=fetch")) == 2
+    assert not [body for body in served.posts(b"command=fetch") if big.encode() in body]
+    chosen = [entry for entry in await repository.tree(commit, "") if entry.path == b"big"]
+    with pytest.raises(Unbuildable, match="larger than"):
+        async with repository.contents(commit, "", chosen) as files:
+            await anext(files)
+
+
 async def test_fifty__versions_at_once(
     new_repo: NewRepo, served: Served, repositories: GitRepositories
 ) -> None:

@@ -15,6 +15,9 @@ from goproxy_mirror.vcs.gitcmd import Git
 # As the go command sets them for its archives: nothing is left out or substituted.
 _ATTRIBUTES = "\n* -export-subst -export-ignore\n"
 
+WHOLE = "refs/whole"
+"""Where commits are named that have been fetched with all their files, but those too large for any module."""
+
 _DOOMED = "removing-"
 _NEW = "making-"
 
@@ -98,6 +101,11 @@ def is_marked(repository: Path, oid: str) -> bool:
         return (repository / "refs" / "at" / oid).read_text().strip() == oid
     except (OSError, ValueError):
         return False
+
+
+def is_whole(repository: Path, oid: str) -> bool:
+    """Whether a commit has been fetched with all its files."""
+    return (repository / WHOLE / oid).exists()
 
 
 def packed_at(repository: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial, wraps
@@ -196,9 +196,9 @@ class GitRepository:
         listed = await self._list(commit, subdir)
         unread = [entry.id for entry in listed if entry.size is None and objects.is_blob(entry)]
         above = await self._attributes_above(commit, subdir)
-        if unread or above:
-            await self._fetch_blobs([*unread, *above], commit)
         if unread:
+            most = not subdir and 2 * len(unread) > len(listed)
+            await self._fetch_blobs([*unread, *above], commit, most=most)
             listed = await self._list(commit, subdir)
             listed = [
                 replace(entry, size=LARGEST_FILE + 1)
@@ -206,6 +206,8 @@ class GitRepository:
                 else entry
                 for entry in listed
             ]
+        elif above and (missing := await self._copy.missing(above)):
+            await self._fetch_blobs(missing, commit)
         below = [entry.id for entry in listed if objects.is_named(entry, b".gitattributes")]
         _keep(self._attributes, (commit.id, subdir), (*above, *below))
         return listed
@@ -266,12 +268,9 @@ class GitRepository:
         fetch = partial(self._copy.fetch_revision, oid, ref, sha256=advertised.sha256)
         await self._fetching.do((oid, ref), fetch)
 
-    async def _fetch_blobs(self, oids: Iterable[str], commit: Commit) -> None:
-        missing = await self._copy.missing(oids)
-        if missing:
-            advertised = await self._remote_refs.current()
-            name = advertised.name_of(commit.id)
-            await self._copy.fetch_blobs(missing, commit.id, name, sha256=len(commit.id) == 64)
+    async def _fetch_blobs(self, oids: Sequence[str], commit: Commit, *, most: bool = False) -> None:
+        name = (await self._remote_refs.current()).name_of(commit.id)
+        await self._copy.fetch_blobs(oids, commit.id, name, most=most, sha256=len(commit.id) == 64)
 
     async def _fetch_history(self, wanted: Mapping[str, str], advertised: Advertised) -> None:
         self._mark_used()

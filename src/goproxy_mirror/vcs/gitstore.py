@@ -17,6 +17,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from goproxy_mirror.errors import SourceTimeout, SourceUnavailable, Unreachable
@@ -96,26 +97,36 @@ class LocalCopy:
         finally:
             self._wanted.pop(oid, None)
 
-    async def fetch_blobs(self, oids: Iterable[str], revision: str, ref: str | None, *, sha256: bool) -> None:
+    async def fetch_blobs(
+        self, oids: Sequence[str], revision: str, ref: str | None, *, most: bool, sha256: bool
+    ) -> None:
         """See to it that `objects.git` holds these files of a revision that it holds, by one fetch at most.
 
-        What is missing from a whole revision was too large to be fetched, and is not fetched by this either.
+        Where they are `most` of its files the whole revision is fetched again: a server packs that better, knows
+        what it has packed before, and can leave out the largest. What is missing from a whole revision is one of
+        those, and is not fetched by itself either.
         """
 
         async def work(lock: int) -> None:
             missing = await self.missing(oids)
-            if not missing or self._form() is not Form.PARTS:
+            if not missing or self._form() is not Form.PARTS or gitbare.is_whole(self.objects, revision):
                 return
-            self._wanted[revision] = ref or revision
+            fetch = partial(self._fetcher.fetch, self.objects, lock=lock)
             try:
-                await self._fetch_files(missing, revision, lock)
+                if most:
+                    names = (f"{revision}:{gitbare.WHOLE}/{revision}",)
+                    await fetch(names, *_ONE_REVISION, "--refetch", leaving_out=_BUT_THE_LARGEST)
+                else:
+                    await fetch(missing, leaving_out=_NO_FILES, telling=False)
             except _NO_REFUSAL:
                 raise
             except SourceUnavailable:
                 await self._start_anew(Form.WHOLE, sha256=sha256)
-                await self._fetch_revisions([revision], lock, sha256=sha256)
-            finally:
-                self._wanted.pop(revision, None)
+                self._wanted[revision] = ref or revision
+                try:
+                    await self._fetch_revisions([revision], lock, sha256=sha256)
+                finally:
+                    self._wanted.pop(revision, None)
 
         await self._write(work)
 
@@ -210,19 +221,6 @@ class LocalCopy:
         gitbare.trim_marks(self.objects, _MARKS)
         if self._form() is Form.PARTS:
             await self._fetch_go_mods(oids, lock)
-
-    async def _fetch_files(self, oids: Sequence[str], revision: str, lock: int) -> None:
-        """Fetch files of a revision by themselves, or again the whole revision where they are most of it.
-
-        A server packs a revision better, and knows what it has packed before; of it, the largest can be left out.
-        """
-        listing = await self._git.run(self.objects, (*_LISTING, revision), output_limit=_LISTING_LIMIT)
-        if len(oids) * 2 > listing.stdout.count(b"\0"):
-            names = (f"{self._wanted[revision]}:refs/at/{revision}",)
-            again = (*_ONE_REVISION, "--refetch")
-            await self._fetcher.fetch(self.objects, names, *again, leaving_out=_BUT_THE_LARGEST, lock=lock)
-        else:
-            await self._fetcher.fetch(self.objects, oids, leaving_out=_NO_FILES, lock=lock, telling=False)
 
     async def _fetch_everything(self, lock: int) -> None:
         names = ("refs/heads/*:refs/all/heads/*", "refs/tags/*:refs/all/tags/*")
