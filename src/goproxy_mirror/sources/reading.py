@@ -34,6 +34,7 @@ MOST_ZIP = 500 << 20
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
+_VERSION = re.compile(rb"^[ \t]*v[0-9]", re.MULTILINE)
 _END_RECORD = b"PK\x05\x06"
 _END_SIZE = 22
 _MOST_COMMENT = 65535
@@ -175,6 +176,13 @@ def read_time(text: str) -> datetime | None:
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def check_list(body: bytes) -> None:
+    """Raise `Unreadable` for what is no list by its looks: a page, or text of which no line is a version."""
+    start = body.lstrip()[:1]
+    if start == b"<" or (start and _VERSION.search(body) is None):
+        raise Unreadable("answered with something that is no list of versions")
 
 
 def check_mod(body: bytes) -> None:

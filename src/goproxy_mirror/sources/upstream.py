@@ -25,6 +25,7 @@ from goproxy_mirror.sources.reading import (
     MOST_ZIP,
     Listed,
     Unreadable,
+    check_list,
     check_mod,
     check_zip,
     newest,
@@ -129,8 +130,10 @@ class UpstreamSource:
 
     async def _list(self, path: ModulePath) -> list[Listed]:
         body = await self._get(f"{path.escaped}/@v/list", f"{path}@v/list", MOST_LIST)
-        if body.lstrip()[:1] == b"<":
-            raise self._unreadable(f"{path}@v/list", Unreadable("answered with a page instead of a list"))
+        try:
+            check_list(body)
+        except Unreadable as error:
+            raise self._unreadable(f"{path}@v/list", error) from None
         return await asyncio.to_thread(read_list, path, body)
 
     async def _list_or_nothing(self, path: ModulePath) -> list[Listed]:
