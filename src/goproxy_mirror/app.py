@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from goproxy_mirror import __version__
-from goproxy_mirror.config import Settings, Upstreams, check_exposure, check_folders
+from goproxy_mirror.config import Settings, Upstreams, check_exposure, check_folders, check_ssh
 from goproxy_mirror.config.rules import MirrorRule, builtin_mirrors
 from goproxy_mirror.config.tables import with_default_sumdb
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, parse_upstreams, same_syntax
@@ -29,6 +29,7 @@ from goproxy_mirror.mirror.freshness import Absences, Freshness, RecentAnswers
 from goproxy_mirror.mirror.policy import Policy, Route
 from goproxy_mirror.mirror.service import MirrorService
 from goproxy_mirror.observe import start_log
+from goproxy_mirror.ports import Credentials
 from goproxy_mirror.process import Runner
 from goproxy_mirror.sources.chain import Chain, Ending, Step
 from goproxy_mirror.sources.checksums import ChecksumUpstreams
@@ -50,6 +51,7 @@ from goproxy_mirror.web.server import ServerOptions
 from goproxy_mirror.web.server import embedded as embedded_server
 from goproxy_mirror.web.server import serve as serve_workers
 from goproxy_mirror.web.services import Services
+from goproxy_mirror.wiring.credentials import buys_tokens, check_credentials, keyring
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) 
     `announce` is called with the URL once requests are answered. Raises `SettingError` before the port is opened.
     """
     check_exposure(settings)
+    check_ssh(settings)
     settings = prepare(settings)
     options = ServerOptions(
         host=settings.listen.host,
@@ -79,13 +82,15 @@ def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) 
 
 
 def prepare(settings: Settings) -> Settings:
-    """The settings without upstreams that are this very server, after a look at the folders, the certificates and git.
+    """The settings without upstreams that are this very server, after a look at folders, certificates, secrets and git.
 
     Raises `SettingError`.
     """
     start_log(settings.log_level, settings.log_format)
     check_folders(settings)
     Trust([settings.ca_file] if settings.ca_file else [])
+    for warning in check_credentials(settings):
+        log.warning("a secret is open", setting=warning)
     try:
         asyncio.run(check_git(_runner(settings)))
         instance_id(settings.state)  # made once, before several processes would
@@ -128,16 +133,25 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything that one process answers with, wired; closed when the context is left."""
     async with AsyncExitStack() as stack:
         hosts = Hosts(rest=settings.host_rest)
-        transport = _transport(settings, hosts)
+        seller: Transport | None = None
+        if buys_tokens(settings):
+            seller = _transport(settings, Hosts())
+            stack.push_async_callback(seller.aclose)
+        credentials = keyring(settings, seller.post if seller else None)
+        transport = _transport(settings, hosts, credentials)
         stack.push_async_callback(transport.aclose)
         storage = LocalStorage(settings.store)
         with suppress(StorageError):  # what is held can be served all the same
             await asyncio.to_thread(storage.open)  # again, since a worker may take the place of a killed one
         turns = FileTurns(settings.state / "turns", wait=settings.fetch_timeout)
         repositories = GitRepositories(
-            settings.state / "git", _runner(settings), transport, fetch_timeout=settings.fetch_timeout
+            settings.state / "git",
+            _runner(settings),
+            transport,
+            fetch_timeout=settings.fetch_timeout,
+            credentials=credentials,
         )
-        policy = _policy(settings, transport, hosts, repositories)
+        policy = _policy(settings, transport, hosts, repositories, credentials)
         flights = await stack.enter_async_context(Flights())
         freshness = Freshness(settings.list_ttl)
         modules = MirrorService(
@@ -159,7 +173,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(modules, ChecksumService(databases, policy), partial(_ready, storage))
 
 
-def _transport(settings: Settings, hosts: Hosts) -> Transport:
+def _transport(settings: Settings, hosts: Hosts, credentials: Credentials | None = None) -> Transport:
     return Transport(
         policy=AddressPolicy(allow=map(str, settings.allow_address)),
         user_agent=f"goproxy-mirror/{__version__}",
@@ -170,10 +184,17 @@ def _transport(settings: Settings, hosts: Hosts) -> Transport:
         hosts=hosts,
         connect_timeout=settings.connect_timeout,
         answer_timeout=settings.answer_timeout,
+        credentials=credentials,
     )
 
 
-def _policy(settings: Settings, transport: Transport, hosts: Hosts, repositories: GitRepositories) -> Policy:
+def _policy(
+    settings: Settings,
+    transport: Transport,
+    hosts: Hosts,
+    repositories: GitRepositories,
+    credentials: Credentials,
+) -> Policy:
     instance = instance_id(settings.state)
     private = ",".join((*settings.private, *settings.gonoproxy))
     rules = MirrorRules(
@@ -182,14 +203,22 @@ def _policy(settings: Settings, transport: Transport, hosts: Hosts, repositories
         rewrites=[Rewrite(rewrite.left, rewrite.rights) for rewrite in settings.rewrites],
         private=private,
     )
+
+    async def connect(url: str) -> None:
+        # ssh gives up by itself where a host does not connect.
+        if credentials.by_ssh(url) is None:
+            await transport.connectable(url)
+
     homes = ModuleHomes(
         finder=Discovery(transport, private=private),
         repositories=repositories,
         rules=rules,
         reach=hosts,
         order=settings.order,
-        connect=transport.connectable,
-        proxy=lambda url: UpstreamSource(url, transport, instance=instance, led=True),
+        connect=connect,
+        proxy=lambda url, opens: UpstreamSource(
+            url, transport, instance=instance, led=True, credentials=opens
+        ),
         origin_wait=settings.origin_wait,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,14 @@ class Page:
         return f"<!DOCTYPE html>\n<html><head>\n{tags}</head><body>nothing here</body></html>\n".encode()
 
 
+@dataclass
+class Guard:
+    """Who may see a private place, and what everybody else is answered."""
+
+    authorizations: set[str]
+    status: int
+
+
 class Internet:
     """Every host that the tests know, behind one CONNECT proxy; any other host is refused.
 
@@ -43,6 +51,11 @@ class Internet:
         self.pages: dict[str, Page] = {}
         self.repositories: dict[str, Path] = {}
         self.trees: dict[str, Path] = {}
+        self.answering: dict[str, Callable[[Exchange], None]] = {}
+        self.guards: dict[str, Guard] = {}
+        self.redirects: dict[str, str] = {}
+        self.authorizations: list[tuple[str, str]] = []
+        """Each request that came with an Authorization: `host/path`, and its value."""
         self.proxy = ConnectProxy()
         self._site = _Site(self, authority)
 
@@ -60,6 +73,17 @@ class Internet:
         """Serve a folder at `https://NAME`: a module proxy, a checksum database."""
         self.trees[name] = folder
         self._reach(name)
+
+    def answer(self, name: str, answering: Callable[[Exchange], None]) -> None:
+        """Let a function answer whatever is asked of `https://NAME` and below."""
+        self.answering[name] = answering
+        self._reach(name)
+
+    def protect(self, name: str, *authorizations: str, status: int = 401) -> Guard:
+        """Let everything at `https://NAME` and below be for those alone who send one of these Authorizations."""
+        self.guards[name] = Guard(set(authorizations), status)
+        self._reach(name)
+        return self.guards[name]
 
     def black_hole(self, *hosts: str) -> None:
         """Let connections to these hosts hang."""
@@ -131,6 +155,20 @@ class _Site(LocalServer):
     def handle(self, exchange: Exchange) -> None:
         name = exchange.host + exchange.path.rstrip("/")
         self.arrived.append(f"{exchange.method} {exchange.host}{exchange.path}")
+        said = exchange.headers.get("authorization")
+        if said is not None:
+            self._internet.authorizations.append((name, said))
+        for place, guard in self._internet.guards.items():
+            if (name == place or name.startswith(place + "/")) and said not in guard.authorizations:
+                exchange.body()
+                challenge = {"WWW-Authenticate": 'Basic realm="x"'} if guard.status == 401 else {}
+                exchange.reply(guard.status, b"for members only\n", challenge)
+                return
+        for old, new in self._internet.redirects.items():
+            if name.startswith(old + "/"):
+                query = f"?{exchange.query_text}" if exchange.query_text else ""
+                exchange.reply(301, b"", {"Location": f"https://{new}{name.removeprefix(old)}{query}"})
+                return
         if "go-get" in exchange.query and name in self._internet.pages:
             page = self._internet.pages[name]
             exchange.reply(page.status, page.html(), {"Content-Type": "text/html; charset=utf-8"})
@@ -143,6 +181,10 @@ class _Site(LocalServer):
             file = folder / name.removeprefix(root).lstrip("/")
             if name.startswith(root + "/") and file.is_file():
                 exchange.reply(200, file.read_bytes())
+                return
+        for root, answering in self._internet.answering.items():
+            if name == root or name.startswith(root + "/"):
+                answering(exchange)
                 return
         exchange.reply(404, b"not found: no such page\n")
 

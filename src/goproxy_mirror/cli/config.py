@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from goproxy_mirror.cli.options import EVERY_PANEL, with_settings
-from goproxy_mirror.config import Loaded, as_toml, check_exposure, check_place
+from goproxy_mirror.config import Loaded, as_toml, check_exposure, check_place, check_ssh
 
 program = typer.Typer(help="Show or check the settings.", no_args_is_help=False)
 
@@ -32,6 +32,11 @@ def check(loaded: Loaded) -> None:
     Example:
       goproxy-mirror config check --config /etc/goproxy-mirror.toml
     """
+    from goproxy_mirror.wiring.credentials import check_credentials  # noqa: PLC0415 (the help need not wait for it)
+
     check_exposure(loaded.settings)
     check_place(loaded.settings)
+    check_ssh(loaded.settings)
+    for warning in check_credentials(loaded.settings):
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"The settings can be meant ({loaded.file or 'no settings file'}).")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ import typer
 
 from goproxy_mirror.cli.journal import Journal
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
-from goproxy_mirror.config import Listen, Loaded, Settings
+from goproxy_mirror.config import Listen, Loaded, Settings, with_own_credentials
 
 NO_SUCH_COMMAND, NOT_EXECUTABLE = 127, 126
 
@@ -38,7 +39,7 @@ def run(
         return _not_found(command[0])
     from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
 
-    settings = app.prepare(for_one_command(loaded))
+    settings = app.prepare(_hidden(for_one_command(loaded)))
     journal = Journal()
     status = asyncio.run(_run(settings, command, journal))
     for line in journal.lines(failures=status != 0):
@@ -47,7 +48,10 @@ def run(
 
 
 def for_one_command(loaded: Loaded) -> Settings:
-    """The settings without what only a lasting server needs: no address is ours, and the log keeps to warnings."""
+    """The settings without what only a lasting server needs: no address is ours, and the log keeps to warnings.
+
+    And with what opens private repositories for the user's own git.
+    """
     changed: dict[str, object] = {
         "listen": Listen("127.0.0.1", 0),
         "socket": None,
@@ -56,7 +60,17 @@ def for_one_command(loaded: Loaded) -> Settings:
     }
     if "log_level" not in loaded.origins:
         changed["log_level"] = "warning"
-    return loaded.settings.model_copy(update=changed)
+    return with_own_credentials(loaded.settings.model_copy(update=changed))
+
+
+def _hidden(settings: Settings) -> Settings:
+    """The settings with a path before every route that nobody else on the machine knows, where there is something to hide.
+
+    Who can connect to the loopback may be another user, and what is opened is opened with this user's credentials.
+    """
+    if not settings.opens_private_places:
+        return settings
+    return settings.model_copy(update={"path_prefix": f"/{secrets.token_hex(8)}"})
 
 
 async def _run(settings: Settings, command: list[str], journal: Journal) -> int:
@@ -64,7 +78,7 @@ async def _run(settings: Settings, command: list[str], journal: Journal) -> int:
     from goproxy_mirror.process import foreground  # noqa: PLC0415
 
     async with app.embedded(settings, around=journal.around) as url:
-        return await foreground(command, {"GOPROXY": url})
+        return await foreground(command, {"GOPROXY": url + settings.path_prefix})
 
 
 def _not_found(command: str) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from goproxy_mirror.config.checks import check_exposure, check_folders, check_place
+from goproxy_mirror.config.checks import check_exposure, check_folders, check_place, check_ssh
 from goproxy_mirror.config.load import Loaded, load
+from goproxy_mirror.config.own import with_own_credentials
 from goproxy_mirror.config.rules import MirrorRule, RewriteRule
 from goproxy_mirror.config.settings import Settings
 from goproxy_mirror.config.show import as_toml
@@ -22,5 +23,7 @@ __all__ = [
     "check_exposure",
     "check_folders",
     "check_place",
+    "check_ssh",
     "load",
+    "with_own_credentials",
 ]

@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from goproxy_mirror.config.credentials import SSHRule
 from goproxy_mirror.config.goenv import GoEnvironment
 from goproxy_mirror.config.settings import Settings
 from goproxy_mirror.errors import SettingError
+from goproxy_mirror.module.sshaddress import is_ssh
 
 # What people write to say that no module is meant (`go help module-private`).
 _NOTHING = {"none", "off", "nothing"}
@@ -34,6 +36,24 @@ def check_exposure(settings: Settings) -> None:
         f"identified, and {what} would be served to all of them; "
         "listen on 127.0.0.1 or a socket, or allow it with --private-to-all"
     )
+
+
+def check_ssh(settings: Settings) -> None:
+    """Refuse repositories by SSH where no host key is known, or nothing that could open them."""
+    rights = [right for rule in settings.mirrors for right in rule.candidates]
+    rights += [right for rewrite in settings.rewrites for right in rewrite.rights]
+    routes = [rule for rule in settings.credentials if isinstance(rule, SSHRule)]
+    address = next(filter(is_ssh, (*rights, *(route.address for route in routes))), None)
+    if address is None:
+        return
+    if settings.ssh_known_hosts is None:
+        raise SettingError(
+            f'ssh_known_hosts: it is needed, since "{address}" is asked by SSH; allowed is a file with the keys of the hosts '
+            "that are believed (ssh-keyscan writes one)"
+        )
+    own_keys = all(route.key for route in routes) and not any(map(is_ssh, rights))
+    if settings.ssh_key is None and settings.ssh_agent is None and not own_keys:
+        raise SettingError(f'ssh_key: it is needed, or ssh_agent, since "{address}" is asked by SSH')
 
 
 def check_folders(settings: Settings, environ: Mapping[str, str] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Parts of the composition root: from settings to what they stand for."""
