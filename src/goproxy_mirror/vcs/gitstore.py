@@ -87,7 +87,7 @@ class LocalCopy:
         async def work(lock: int) -> None:
             await self._make(self.objects, sha256=sha256)
             if not await self.holds(oid):
-                await self._fetch_wanted(oid, lock, sha256=sha256)
+                await self._fetch_wanted(oid, ref or oid, lock, sha256=sha256)
 
         if await self.holds(oid):
             return
@@ -122,11 +122,7 @@ class LocalCopy:
                 raise
             except SourceUnavailable:
                 await self._start_anew(Form.WHOLE, sha256=sha256)
-                self._wanted[revision] = ref or revision
-                try:
-                    await self._fetch_revisions([revision], lock, sha256=sha256)
-                finally:
-                    self._wanted.pop(revision, None)
+                await self._fetch_revisions({revision: ref or revision}, lock, sha256=sha256)
 
         await self._write(work)
 
@@ -185,9 +181,9 @@ class LocalCopy:
             (self.folder / "damaged").touch()
         return self._fetcher.damaged()
 
-    async def _fetch_wanted(self, oid: str, lock: int, *, sha256: bool) -> None:
-        others = [other for other in self._wanted if other != oid and other not in self._held]
-        together = [oid, *others[: _MOST_AT_ONCE - 1]]
+    async def _fetch_wanted(self, oid: str, name: str, lock: int, *, sha256: bool) -> None:
+        others = [(other, ref) for other, ref in self._wanted.items() if other not in self._held]
+        together = {**dict(others[: _MOST_AT_ONCE - 1]), oid: name}
         try:
             await self._fetch_revisions(together, lock, sha256=sha256)
         except _NO_REFUSAL:
@@ -196,17 +192,17 @@ class LocalCopy:
             if len(together) == 1:
                 raise
             # One that is wrong must not fail the others.
-            together = [oid]
+            together = {oid: name}
             await self._fetch_revisions(together, lock, sha256=sha256)
         self._held.update(together)
 
-    async def _fetch_revisions(self, oids: Sequence[str], lock: int, *, sha256: bool) -> None:
-        """Fetch revisions by their names, and where that is refused, everything that is advertised."""
+    async def _fetch_revisions(self, wanted: Mapping[str, str], lock: int, *, sha256: bool) -> None:
+        """Fetch revisions (id to name) by their names, and where that is refused, everything that is advertised."""
         if self._form() is not Form.ALL:
             first = not gitbare.marks(self.objects)
             parts = _SMALL_FILES if first else _NO_FILES
             what = parts if self._form() is Form.PARTS else _BUT_THE_LARGEST
-            names = [f"{self._wanted[oid]}:refs/at/{oid}" for oid in oids]
+            names = [f"{name}:refs/at/{oid}" for oid, name in wanted.items()]
             try:
                 await self._fetcher.fetch(self.objects, names, *_ONE_REVISION, leaving_out=what, lock=lock)
             except (*_NO_REFUSAL, Moved):
@@ -215,12 +211,12 @@ class LocalCopy:
                 await self._start_anew(Form.ALL, sha256=sha256)
         if self._form() is Form.ALL:
             await self._fetch_everything(lock)
-        unmarked = [oid for oid in oids if not gitbare.is_marked(self.objects, oid)]
+        unmarked = [oid for oid in wanted if not gitbare.is_marked(self.objects, oid)]
         if unmarked and await self.missing(unmarked):
             raise self._fetcher.moved()
         gitbare.trim_marks(self.objects, _MARKS)
         if self._form() is Form.PARTS:
-            await self._fetch_go_mods(oids, lock)
+            await self._fetch_go_mods(wanted, lock)
 
     async def _fetch_everything(self, lock: int) -> None:
         names = ("refs/heads/*:refs/all/heads/*", "refs/tags/*:refs/all/tags/*")
@@ -237,7 +233,7 @@ class LocalCopy:
                 names = [f"{wanted[oid]}:refs/at/{oid}" for oid in missing]
                 await self._fetcher.fetch(self._commits, names, leaving_out="tree:0", lock=lock)
 
-    async def _fetch_go_mods(self, revisions: Sequence[str], lock: int) -> None:
+    async def _fetch_go_mods(self, revisions: Iterable[str], lock: int) -> None:
         """The files that every version is judged by, where they have not come with the folders.
 
         Failing here fails nothing, since they will be asked for again.
