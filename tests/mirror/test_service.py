@@ -301,6 +301,14 @@ async def test_list_of_what_is_held(journey: Journey) -> None:
         assert json.loads(latest.body)["Version"] == "v1.0.0"
 
 
+async def test_list_forgets_nothing_that_is_held(journey: Journey) -> None:
+    """A source that lists less than it did takes no version away that is held here (U21)."""
+    for name in (MOD, INFO):
+        await body(journey, name)
+    journey.source.says = ["v1.1.0"]
+    assert (await texted(journey, "/example.com/m/@v/list")).body == b"v1.0.0\nv1.1.0\n"
+
+
 async def test_no_list_without_anything(journey: Journey) -> None:
     """With nothing kept and nothing held, the failure is the answer."""
     journey.source.says = SourceUnavailable("down")

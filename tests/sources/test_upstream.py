@@ -232,7 +232,9 @@ async def test_an_answer_that_is_none_is_an_outage(
         assert failure.value.source == f"{origin.url}/go"
 
 
-@pytest.mark.parametrize("body", [b"\n<html>log in</html>", b"Please log in", b'{"error": "busy"}', b"[" * 99])
+@pytest.mark.parametrize(
+    "body", [b"\n<html>log in</html>", b"Please log in", b'{"error": "busy"}', b"[" * 99]
+)
 async def test_a_page_is_no_empty_list(origin: Origin, source: UpstreamSource, body: bytes) -> None:
     """A login page or an error in place of a list must not hide every version."""
     origin.handler = always(reply(200, body))

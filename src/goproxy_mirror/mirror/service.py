@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -162,10 +162,23 @@ class MirrorService:
             if kept is not None and self._freshness.age(kept, time.time()) is Age.FRESH:
                 return kept  # another worker was first
             async with self._fetching(request.key, str(request), self._places):
-                body, home = await _ask(self._policy.source(request.path), request)
-            kept = Kept(body, time.time(), home)
+                kept = await self._ask(request)
             await self._answers.put(request.key, kept)
         return kept
+
+    async def _ask(self, request: List | Latest | Resolve) -> Kept:
+        source = self._policy.source(request.path)
+        if isinstance(request, List):
+            # A version that is held is served for ever, so it is listed for ever, whatever its homes have forgotten.
+            said = await source.versions(request.path)
+            versions = {*said.value, *_listed(await self._catalog.held(request.path))}
+            return Kept(_lines(sorted(versions)), time.time(), said.home)
+        info = await (
+            source.latest(request.path)
+            if isinstance(request, Latest)
+            else source.resolve(request.path, request.query)
+        )
+        return Kept(info.value.body, time.time(), info.home)
 
     @asynccontextmanager
     async def _fetching(self, key: str, what: str, places: asyncio.Semaphore) -> AsyncIterator[None]:
@@ -207,10 +220,9 @@ class MirrorService:
         if isinstance(request, Resolve):
             return None
         held = await self._catalog.held(request.path)
-        # +incompatible versions may only be listed by who knows the repository: a client prefers them to all others.
-        listed = [v for v in held if not v.is_pseudo and not v.is_incompatible]
+        listed = _listed(held)
         if isinstance(request, List):
-            return "".join(f"{version}\n" for version in listed).encode() if listed else None
+            return _lines(listed) if listed else None
         newest = _newest(listed) or (held[-1] if held else None)
         if newest is None:
             return None
@@ -242,16 +254,16 @@ async def _bring(source: Source, mv: ModuleVersion, kind: FileKind, staged: Path
     return body.home
 
 
-async def _ask(source: Source, request: List | Latest | Resolve) -> tuple[bytes, Home]:
-    if isinstance(request, List):
-        versions = await source.versions(request.path)
-        return "".join(f"{version}\n" for version in sorted(versions.value)).encode(), versions.home
-    info = await (
-        source.latest(request.path)
-        if isinstance(request, Latest)
-        else source.resolve(request.path, request.query)
-    )
-    return info.value.body, info.home
+def _listed(held: Iterable[Version]) -> list[Version]:
+    """What a list may name of what is held, without asking who knows the repository.
+
+    Only that one can tell whether `+incompatible` versions count, which a client prefers to all others.
+    """
+    return [version for version in held if not version.is_pseudo and not version.is_incompatible]
+
+
+def _lines(versions: Iterable[Version]) -> bytes:
+    return "".join(f"{version}\n" for version in versions).encode()
 
 
 def _newest(versions: list[Version]) -> Version | None:
