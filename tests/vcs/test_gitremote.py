@@ -311,7 +311,7 @@ def test_local_path__what_is_one() -> None:
 def test_endpoint__what_is_shown_of_it() -> None:
     """No credentials, and of a local path the last name only."""
     local = Endpoint("/srv/secret/r.git", trusted=True, transport=None)
-    assert local.name == "in the local folder r.git"
+    assert local.name == "file://.../r.git"
     remote = Endpoint("https://user:pw@x.test/r?token=t", trusted=True, transport=None)
     assert remote.url == remote.name == "https://x.test/r"
     assert remote.host == "x.test"

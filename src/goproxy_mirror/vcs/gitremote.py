@@ -84,7 +84,7 @@ class Endpoint:
         self.local = local_path(url) if trusted else None
         if self.local is not None:
             self.url = url
-            self.name = f"in the local folder {self.local.name}"
+            self.name = f"file://.../{ascii(self.local.name)[1:-1]}"
             self.host = ""
             return
         if credentials is not None and (trusted or not is_ssh(url)):
