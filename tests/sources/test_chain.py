@@ -18,11 +18,13 @@ from goproxy_mirror.errors import (
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
-from goproxy_mirror.ports import Source
+from goproxy_mirror.module.version import Version
+from goproxy_mirror.ports import Found, Source
 from goproxy_mirror.sources.chain import Chain, Ending, Step
 from tests.fakes.sources import FakeReach, FakeSource
 
 PATH = ModulePath.parse("example.com/m")
+OTHER = ModulePath.parse("example.com/other")
 NO = NotFound("not found: example.com/m")
 DOWN = SourceUnavailable("a answered 500")
 AWAY = Unreachable("b did not answer", host="b")
@@ -192,6 +194,23 @@ async def test_who_hangs_is_no_last_resort() -> None:
         with pytest.raises(SourceUnavailable):
             await said(walked)
     assert len(first.asked) == 1
+
+
+async def test_who_answers_others_does_not_hang() -> None:
+    """An upstream that takes too long for one module, and answers others meanwhile, is asked again."""
+
+    class Slow(FakeSource):
+        async def versions(self, path: ModulePath) -> Found[tuple[Version, ...]]:
+            if path == PATH:
+                await walked.versions(OTHER)
+                raise SourceTimeout("a did not answer within 60 s")
+            return await super().versions(path)
+
+    reach, first = FakeReach(), Slow("a")
+    walked = chain((first, "|"), (FakeSource("b", ["v9.0.0"]), ","), reach=reach)
+    assert await said(walked) == ["v9.0.0"]
+    assert reach.down == set()
+    assert (await walked.versions(OTHER)).home.name == "a"
 
 
 async def test_comma_waits_once_where_there_are_mirrors() -> None:

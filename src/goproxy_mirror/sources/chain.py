@@ -9,6 +9,7 @@ for again while there are others: for each of the prefixes that `go mod tidy` as
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -74,6 +75,7 @@ class Chain(Walking):
         self._homes = homes
         self._reach = reach
         self._hung: set[str] = set()
+        self._answers: Counter[str] = Counter()
 
     async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
         noes: list[NotFound] = []
@@ -132,17 +134,27 @@ class Chain(Walking):
         raise NotFound(f"{path}: not held here, and {reason}")
 
     async def _ask(self, step: Step, ask: Ask[T]) -> Found[T]:
-        self._hung.discard(step.host or "")
+        host = step.host
+        if host is None:
+            return await ask(step.source)
+        self._hung.discard(host)
+        answers = self._answers[host]
         try:
             found = await ask(step.source)
-        except (Unreachable, SourceTimeout) as error:
-            if step.host:
-                self._reach.rest(step.host)
-                if isinstance(error, SourceTimeout):
-                    self._hung.add(step.host)
+        except Unreachable:
+            self._reach.rest(host)
             raise
-        if step.host:
-            self._reach.answered(step.host)
+        except SourceTimeout:
+            # Who has answered others meanwhile does not hang, but takes its time for one module.
+            if self._answers[host] == answers:
+                self._reach.rest(host)
+                self._hung.add(host)
+            raise
+        except MirrorError:
+            self._answers[host] += 1
+            raise
+        self._answers[host] += 1
+        self._reach.answered(host)
         return found
 
     async def _are_back(self, passed: Sequence[Step]) -> list[bool]:
