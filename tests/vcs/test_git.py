@@ -185,20 +185,20 @@ async def test_alternates__of_a_repository(
 
 
 async def test_trees__that_no_checkout_survives(new_repo: NewRepo, repositories: GitRepositories) -> None:
-    """G20: `..`, `.git`, duplicates and slashes in a tree are listed as they are; nothing leaves the copy."""
+    """G20: `..`, duplicates and slashes in a tree are listed as they are; nothing leaves the copy."""
     repo = new_repo()
     blob = repo.blob("x")
     raw = b"".join(mode + b" " + name + b"\0" + bytes.fromhex(blob) for mode, name in [
-        (b"100644", b".."), (b"100644", b".git"), (b"100644", b"a"), (b"100644", b"a"), (b"100644", b"x/../../y"),
+        (b"100644", b".."), (b"100644", b"a"), (b"100644", b"a"), (b"100644", b"x/../../y"),
     ])  # fmt: skip
     tree = repo.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", stdin=raw)
     repo.git("update-ref", "refs/tags/v1.0.0", repo.git("commit-tree", tree, "-m", "m"))
     repository = repositories.open(repo.url, trusted=True)
     commit = await repository.commit("refs/tags/v1.0.0")
     entries = await repository.tree(commit, "")
-    assert [entry.path for entry in entries] == [b"..", b".git", b"a", b"a", b"x/../../y"]
+    assert [entry.path for entry in entries] == [b"..", b"a", b"a", b"x/../../y"]
     async with repository.contents(commit, "", entries) as files:
-        assert [b"".join([chunk async for chunk in chunks]) async for _, chunks in files] == [b"x"] * 5
+        assert [b"".join([chunk async for chunk in chunks]) async for _, chunks in files] == [b"x"] * 4
 
 
 async def test_tags__that_lead_to_each_other(new_repo: NewRepo, repositories: GitRepositories) -> None:
