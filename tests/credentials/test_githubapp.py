@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ import pytest
 from goproxy_mirror.credentials.githubapp import AppCredential
 from goproxy_mirror.errors import CredentialsRefused, SourceUnavailable
 from goproxy_mirror.transport import AddressPolicy, Transport
-from tests.fakes.origin import reply
 from tests.world.githubapi import HOUR, START, AppAPI, new_key
 
 
@@ -40,9 +39,9 @@ async def transport() -> AsyncIterator[Transport]:
 
 
 @pytest.fixture
-async def api(keys: tuple[bytes, bytes]) -> AsyncIterator[AppAPI]:
+def api(keys: tuple[bytes, bytes]) -> Iterator[AppAPI]:
     """The API of a GitHub with one app and one installation."""
-    async with AppAPI(keys[0]) as api:
+    with AppAPI(keys[0]) as api:
         yield api
 
 
@@ -89,8 +88,8 @@ async def test_authorization__a_token_for_an_assertion(
     clock.now += 2
     assert token_of(await credential.authorization()) == "ghs_2"
     assert api.sold == 2
-    assert api.requests[0].path == "/app/installations/34/access_tokens"
-    assert api.requests[0].headers["accept"] == "application/vnd.github+json"
+    assert api.requests[0] == "POST /app/installations/34/access_tokens"
+    assert api.headers[0]["accept"] == "application/vnd.github+json"
 
 
 async def test_refused__another_token_is_bought(api: AppAPI, app: Callable[..., AppCredential]) -> None:
@@ -142,16 +141,16 @@ async def test_authorization__another_key(
 @pytest.mark.parametrize(
     "answer",
     [
-        reply(500, b"oops"), reply(201, b"<html>"), reply(201, b"[]"), reply(201, b'{"token": "ghs_x"}'),
-        reply(201, b'{"token": "a\\nb", "expires_at": "2030-01-01T00:00:00Z"}'),
-        reply(302, b"", {"Location": "https://elsewhere.test/"}), reply(403, b'{"message": "ghs_hunter2"}'),
+        (500, b"oops", {}), (201, b"<html>", {}), (201, b"[]", {}), (201, b'{"token": "ghs_x"}', {}),
+        (201, b'{"token": "a\\nb", "expires_at": "2030-01-01T00:00:00Z"}', {}),
+        (302, b"", {"Location": "https://elsewhere.test/"}), (403, b'{"message": "ghs_hunter2"}', {}),
     ],
 )  # fmt: skip
 async def test_authorization__an_api_that_fails(
-    api: AppAPI, app: Callable[..., AppCredential], answer: bytes
+    api: AppAPI, app: Callable[..., AppCredential], answer: tuple[int, bytes, dict[str, str]]
 ) -> None:
     """No redirect is followed, nothing but a token is taken for one, and nothing that was answered is repeated."""
-    api.handler = lambda _: answer
+    api.answers = lambda: answer
     with pytest.raises(SourceUnavailable) as caught:
         await app().authorization()
     assert "hunter2" not in caught.value.message

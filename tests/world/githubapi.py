@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from tests.fakes.origin import Origin, Request, reply
+from tests.world.local_http import Exchange, LocalServer
 
 START = 1_800_000_000.0
 HOUR = 3600
@@ -30,26 +30,36 @@ def new_key() -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
 
-class AppAPI(Origin):
-    """The app 12 with its key, and its installation 34. `sold` counts tokens, `life` is theirs in seconds."""
+class AppAPI(LocalServer):
+    """The app 12 with its key, and its installation 34.
 
-    def __init__(self, key: bytes) -> None:
-        super().__init__(self._answer)
+    `sold` counts the tokens (`ghs_1`, `ghs_2`, …), `life` is theirs in seconds; `answers` takes the place of all that.
+    """
+
+    def __init__(self, key: bytes, clock: Callable[[], float] = lambda: START) -> None:
         loaded = load_pem_private_key(key, None)
         assert isinstance(loaded, rsa.RSAPrivateKey)
         self._key = loaded.public_key()
-        self.clock: Callable[[], float] = lambda: START
+        self.clock = clock
         self.sold = 0
         self.life = HOUR
+        self.headers: list[dict[str, str]] = []
+        self.answers: Callable[[], tuple[int, bytes, dict[str, str]]] | None = None
+        super().__init__()
 
-    def _answer(self, request: Request) -> bytes:
-        if request.method != "POST" or not self._is_signed(request.headers.get("authorization", "")):
-            return reply(401, b'{"message": "A JSON web token could not be decoded"}')
-        if request.path != "/app/installations/34/access_tokens":
-            return reply(404, b'{"message": "Not Found"}')
-        self.sold += 1
-        end = datetime.fromtimestamp(self.clock() + self.life, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return reply(201, json.dumps({"token": f"ghs_{self.sold}", "expires_at": end}).encode())
+    def handle(self, exchange: Exchange) -> None:
+        exchange.body()
+        self.headers.append(exchange.headers)
+        if self.answers is not None:
+            exchange.reply(*self.answers())
+        elif exchange.method != "POST" or not self._is_signed(exchange.headers.get("authorization", "")):
+            exchange.reply(401, b'{"message": "A JSON web token could not be decoded"}')
+        elif exchange.path != "/app/installations/34/access_tokens":
+            exchange.reply(404, b'{"message": "Not Found"}')
+        else:
+            self.sold += 1
+            end = datetime.fromtimestamp(self.clock() + self.life, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            exchange.reply(201, json.dumps({"token": f"ghs_{self.sold}", "expires_at": end}).encode())
 
     def _is_signed(self, header: str) -> bool:
         parts = header.removeprefix("Bearer ").split(".")

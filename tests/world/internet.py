@@ -54,6 +54,8 @@ class Internet:
         self.answering: dict[str, Callable[[Exchange], None]] = {}
         self.guards: dict[str, Guard] = {}
         self.redirects: dict[str, str] = {}
+        self.watch: Callable[[], None] = lambda: None
+        """Called at the beginning of each request, while the client that asks is still there."""
         self.authorizations: list[tuple[str, str]] = []
         """Each request that came with an Authorization: `host/path`, and its value."""
         self.proxy = ConnectProxy()
@@ -155,6 +157,7 @@ class _Site(LocalServer):
     def handle(self, exchange: Exchange) -> None:
         name = exchange.host + exchange.path.rstrip("/")
         self.arrived.append(f"{exchange.method} {exchange.host}{exchange.path}")
+        self._internet.watch()
         said = exchange.headers.get("authorization")
         if said is not None:
             self._internet.authorizations.append((name, said))
