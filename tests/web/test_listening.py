@@ -55,7 +55,9 @@ def test_taken_port() -> None:
         for host in ("127.0.0.1", "localhost", "0.0.0.0", ""):
             with pytest.raises(SettingError) as refused, reserved(host, port):
                 pass
-            assert refused.value.message.startswith(f'listen: "{host}:{port}": another program listens there')
+            assert refused.value.message.startswith(
+                f'listen = "{host}:{port}": another program listens there'
+            )
 
 
 def test_hosts() -> None:
@@ -124,8 +126,8 @@ def test_unusable_tls(certificates: tuple[TLSFiles, TLSFiles], tmp_path: Path) -
         )
     )
     for files, reason in (
-        (TLSFiles(tmp_path / "none", one.key), r"^tls-cert: .*cannot be read"),
-        (TLSFiles(one.certificate, tmp_path), r"^tls-key: .*cannot be read"),
+        (TLSFiles(tmp_path / "none", one.key), r"^tls_cert = .*cannot be read"),
+        (TLSFiles(one.certificate, tmp_path), r"^tls_key = .*cannot be read"),
         (TLSFiles(nonsense, one.key), "no certificate with its key"),
         (TLSFiles(one.certificate, nonsense), "no certificate with its key"),
         (TLSFiles(one.certificate, two.key), "no certificate with its key"),

@@ -249,7 +249,7 @@ def test_second_server(start: Start) -> None:
     second = start(port=first.port)
     assert second.process.wait(60) == 2
     assert second.errors == (
-        f'listen: "127.0.0.1:{first.port}": another program listens there; stop that one, or choose another port\n'
+        f'listen = "127.0.0.1:{first.port}": another program listens there; stop that one, or choose another port\n'
     )
     assert first.get(f"/{MOD_KEY}")
 
@@ -384,7 +384,7 @@ def test_unusable_certificate(start: Start, tls: list[str]) -> None:
     """A certificate that cannot be used ends the server with status 2 and one line, before it listens."""
     server = start(tls=[tls[1], tls[0]])
     assert server.process.wait(60) == 2
-    assert server.errors.startswith("tls-cert, tls-key: ")
+    assert server.errors.startswith("tls_cert = ")
     assert server.errors.count("\n") == 1
 
 

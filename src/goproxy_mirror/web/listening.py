@@ -106,7 +106,7 @@ def _candidates(host: str, port: int, name: str) -> list[tuple[socket.AddressFam
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise SettingError(
-            f'listen: "{name}": the host has no address here ({error.strerror}); give an address of this machine, '
+            f'listen = "{name}": the host has no address here ({error.strerror}); give an address of this machine, '
             "such as 127.0.0.1:8081"
         ) from None
     known = [(family, str(address[0])) for family, _, _, _, address in found]
@@ -123,28 +123,28 @@ def _refused(name: str, error: OSError | None) -> SettingError:
             reason = "this machine has no such address; give one of its own, 127.0.0.1 or 0.0.0.0"
         case _:
             reason = error.strerror if error is not None and error.strerror else "the address cannot be used"
-    return SettingError(f'listen: "{name}": {reason}')
+    return SettingError(f'listen = "{name}": {reason}')
 
 
 def check_unix_socket(path: Path) -> None:
     """Make sure that a Unix socket can be made there; takes away one that a dead server left behind."""
     text = str(path)
     if not hasattr(socket, "AF_UNIX"):
-        raise SettingError(f'unix-socket: "{text}": this system has no Unix sockets; use listen')
+        raise SettingError(f'socket = "{text}": this system has no Unix sockets; use listen')
     if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
         raise SettingError(
-            f'unix-socket: "{text}": longer than the {_LONGEST_SOCKET_PATH} bytes that a socket\'s path may have'
+            f'socket = "{text}": longer than the {_LONGEST_SOCKET_PATH} bytes that a socket\'s path may have'
         )
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise SettingError(f'unix-socket: "{text}": its folder is missing, or this user may not write to it')
+        raise SettingError(f'socket = "{text}": its folder is missing, or this user may not write to it')
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     except OSError as error:
-        raise SettingError(f'unix-socket: "{text}": {error.strerror}') from None
+        raise SettingError(f'socket = "{text}": {error.strerror}') from None
     if not stat.S_ISSOCK(mode):
-        raise SettingError(f'unix-socket: "{text}": something else is there already; choose another path')
+        raise SettingError(f'socket = "{text}": something else is there already; choose another path')
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -152,34 +152,32 @@ def check_unix_socket(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise SettingError(
-                f'unix-socket: "{text}": {error.strerror or error}; choose another path'
-            ) from None
+            raise SettingError(f'socket = "{text}": {error.strerror or error}; choose another path') from None
         else:
-            raise SettingError(f'unix-socket: "{text}": another server listens there; stop that one first')
+            raise SettingError(f'socket = "{text}": another server listens there; stop that one first')
 
 
 def check_tls(files: TLSFiles) -> None:
     """Make sure that the certificate and its key can be read, and belong together."""
-    for setting, path in (("tls-cert", files.certificate), ("tls-key", files.key)):
+    for setting, path in (("tls_cert", files.certificate), ("tls_key", files.key)):
         try:
             with path.open("rb") as file:
                 file.read(1)
         except OSError as error:
             raise SettingError(
-                f'{setting}: "{path}": cannot be read ({error.strerror}); give a PEM file'
+                f'{setting} = "{path}": cannot be read ({error.strerror}); give a PEM file'
             ) from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(files.certificate, files.key, password=_no_password)
     except _EncryptedError:
         raise SettingError(
-            f'tls-key: "{files.key}": the key is encrypted; give one without a password'
+            f'tls_key = "{files.key}": the key is encrypted; give one without a password'
         ) from None
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or "no PEM"
         raise SettingError(
-            f'tls-cert, tls-key: "{files.certificate}" and "{files.key}" are no certificate with its key in PEM '
+            f'tls_cert = "{files.certificate}", tls_key = "{files.key}": they are no certificate with its key in PEM '
             f"({str(reason).lower().replace('_', ' ')})"
         ) from None
 

@@ -139,7 +139,7 @@ async def embedded(
                 while not await asyncio.to_thread(_connected, options, address):
                     if running.done():
                         await running
-                        raise SettingError(f'listen: "{address.url("http")}": the server ended by itself')
+                        raise SettingError(f'listen = "{address.url("http")}": the server ended by itself')
                     await asyncio.sleep(0.01)
                 yield address.url("http")
             finally:
