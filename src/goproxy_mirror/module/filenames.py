@@ -28,8 +28,10 @@ class TreeNames:
         if parent(name) in self._well_formed and name.isascii():
             return unclean(name) or element_problem(name.rpartition("/")[2], Kind.FILE)
         problem = unclean(name) or path_problem(name, Kind.FILE)
-        if problem is None:
-            self._well_formed.add(parent(name))
+        folder = parent(name)
+        while problem is None and folder not in self._well_formed:
+            self._well_formed.add(folder)
+            folder = parent(folder)
         return problem
 
     def _folder_problem(self, folder: str) -> str | None:

@@ -190,7 +190,8 @@ class GitRepository:
     async def tree(self, commit: Commit, subdir: str) -> Sequence[TreeEntry]:
         """Every entry below a folder that is no folder itself, recursively, in git's order.
 
-        A file so large that it was not even fetched is said to have one byte more than the largest that is.
+        A file so large that it was not even fetched is said to have one byte more than the largest that is. Raises
+        `Unbuildable` for a tree that `git archive` refuses.
         """
         await self._ensure(commit)
         listed = await self._list(commit, subdir)
@@ -302,6 +303,9 @@ class GitRepository:
             raise NotFound(
                 f"there is no folder {subdir} in the repository {self._endpoint.name}", source=self.url
             )
+        refused = objects.refused_path(done.stdout)
+        if refused is not None:
+            raise Unbuildable(f"git archive: invalid path {refused!a}", source=self.url)
         return list(objects.parse_tree(done.stdout))
 
     async def _read_blob(self, commit: Commit, path: str, limit: int) -> bytes | str | None:

@@ -13,14 +13,16 @@ from goproxy_mirror.process import Running
 CHUNK = 256 << 10
 """Bytes of a file that are passed on at a time."""
 
-_COMMITTER = re.compile(rb"^committer .*>[ \t]*(\d+)(?:[ \t]|$)", re.MULTILINE)
+_COMMITTER = re.compile(rb"^committer .*>[ \t\r]*(\d+)[ \t\r]*[+-]\d[^>\n]*$", re.MULTILINE)
+_GITS_OWN = re.compile(rb"[\t/](?:\.git|git~1)[ .]*(?=[/:\\\0]|$)", re.IGNORECASE)
+_LINKED = re.compile(rb"(?:^|\0)120000 [^\t]*\t(?:[^\0]*/)?\.gitmodules(?=\0|$)", re.IGNORECASE)
 _YEAR_10000 = 253_402_300_800
 
 
 def parse_commit(oid: str, body: bytes) -> Commit:
     """A commit from its raw object. Raises `Unbuildable` where it has no committer's time that a module can have.
 
-    The go command takes the digits that `git log --format=%ct` prints: those behind the last `>`.
+    The go command takes the digits that `git log --format=%ct` prints: those behind the last `>`, if a time zone follows.
     """
     header = body.partition(b"\n\n")[0]
     match = _COMMITTER.search(header)
@@ -59,6 +61,18 @@ def is_blob(entry: TreeEntry) -> bool:
 def is_named(entry: TreeEntry, name: bytes) -> bool:
     """Whether the entry is a file or a symlink of that name, in whatever folder."""
     return is_blob(entry) and (entry.path == name or entry.path.endswith(b"/" + name))
+
+
+def refused_path(listing: bytes) -> str | None:
+    """A path in the output of `git ls-tree -z` that `git archive` refuses, and with it the whole tree; None if it has none.
+
+    It refuses what git would mistake for its own folder on some system (verify_path in git's read-cache.c).
+    """
+    match = _GITS_OWN.search(listing) or _LINKED.search(listing)
+    if match is None:
+        return None
+    line = listing[listing.rfind(b"\0", 0, match.end()) + 1 :].partition(b"\0")[0]
+    return line.partition(b"\t")[2].decode("utf-8", "backslashreplace")
 
 
 class Batch:
