@@ -139,7 +139,7 @@ def test_no_addresses_of_registries_or_paths_of_a_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["run", "dev", "build"])
+@pytest.mark.parametrize("name", ["run", "dev", "build", "hg"])
 def test_requirements_are_pinned_and_hashed(name: str) -> None:
     """Every requirement has one version and at least one hash, and nothing says where to download it."""
     lines = text_of(f"requirements/{name}.txt").splitlines()

@@ -42,6 +42,7 @@ from goproxy_mirror.state.files import FileAnswers, FileTurns, Journal, instance
 from goproxy_mirror.storage.local import LocalStorage
 from goproxy_mirror.transport import AddressPolicy, Hosts, Proxies, Transport, Trust
 from goproxy_mirror.vcs.discovery import Discovery
+from goproxy_mirror.vcs.fallback import FallbackRepositories
 from goproxy_mirror.vcs.git import GitRepositories
 from goproxy_mirror.vcs.gitcmd import check_git
 from goproxy_mirror.web.listening import TLSFiles
@@ -151,7 +152,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             fetch_timeout=settings.fetch_timeout,
             credentials=credentials,
         )
-        policy = _policy(settings, transport, hosts, repositories, credentials)
+        fallbacks = FallbackRepositories(
+            settings.state / "go", _runner(settings), transport, timeout=settings.fetch_timeout
+        )
+        stack.push_async_callback(fallbacks.aclose)
+        policy = _policy(settings, transport, hosts, repositories, fallbacks, credentials)
         flights = await stack.enter_async_context(Flights())
         freshness = Freshness(settings.list_ttl)
         modules = MirrorService(
@@ -193,6 +198,7 @@ def _policy(
     transport: Transport,
     hosts: Hosts,
     repositories: GitRepositories,
+    fallbacks: FallbackRepositories,
     credentials: Credentials,
 ) -> Policy:
     instance = instance_id(settings.state)
@@ -219,6 +225,7 @@ def _policy(
         proxy=lambda url, opens: UpstreamSource(
             url, transport, instance=instance, led=True, credentials=opens
         ),
+        fallback=fallbacks.open,
         origin_wait=settings.origin_wait,
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
@@ -168,6 +169,10 @@ class Runner:
             self._environment |= {name.lower(): value, name.upper(): value}
         if ca_file is not None:
             self._environment["SSL_CERT_FILE"] = str(ca_file)
+
+    def finds(self, program: str) -> bool:
+        """Whether a program of that name is on the PATH that programs get."""
+        return shutil.which(program, path=self._environment["PATH"]) is not None
 
     async def run(
         self,

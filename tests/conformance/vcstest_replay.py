@@ -1,8 +1,9 @@
-"""Replays the repository scripts that the Go toolchain's own tests use (cmd/go/testdata/vcstest/git/*.txt).
+"""Replays the repository scripts that the Go toolchain's own tests use (cmd/go/testdata/vcstest/{git,hg}/*.txt).
 
 The scripts are BSD-3-Clause, Copyright The Go Authors; they are read from an installed toolchain, not copied here.
 Each makes the very commits that its own recorded log shows. They stand for
-`https://vcs-test.golang.org/git/NAME`; vgotest1 also for `https://github.com/rsc/vgotest1`.
+`https://vcs-test.golang.org/git/NAME`; vgotest1 also for `https://github.com/rsc/vgotest1`. The Mercurial ones
+stand for `https://vcs-test.golang.org/hg/NAME`; vgotest1 is left out of those, since its commits differ at every run.
 
 usage: python -m tests.conformance.vcstest_replay VCSTEST_FOLDER OUT
 """
@@ -62,14 +63,15 @@ def _words(line: str, env: dict[str, str]) -> list[str]:
 
 
 class _Script:
-    def __init__(self, folder: Path, home: Path) -> None:
+    def __init__(self, folder: Path, home: Path, programs: Path | None = None) -> None:
         self.folder = folder
         self.stdout = b""
         self.env = {
-            "PATH": os.environ["PATH"],
+            "PATH": os.pathsep.join([*([str(programs)] if programs else []), os.environ["PATH"]]),
             "HOME": str(home),
             "USER": "gopher",
             "GIT_CONFIG_NOSYSTEM": "1",
+            "HGRCPATH": "",
         }
 
     def run(self, line: str) -> None:
@@ -84,8 +86,11 @@ class _Script:
         if not words or words[0] == "handle":
             return
         verb, rest = words[0], words[1:]
-        if verb == "git":
-            done = subprocess.run(words, cwd=self.folder, env=self.env, capture_output=True, check=False)
+        if verb in {"git", "hg"}:
+            program = shutil.which(verb, path=self.env["PATH"]) or verb
+            done = subprocess.run(
+                [program, *rest], cwd=self.folder, env=self.env, capture_output=True, check=False
+            )
             self.stdout = done.stdout
             if done.returncode and not may_fail:
                 raise RuntimeError(f"{self.folder.name}: {line}: {done.stderr.decode()}")
@@ -135,8 +140,11 @@ class _Script:
             raise RuntimeError(f"{self.folder.name}: the replayed history is not the recorded one")
 
 
-def replay(script: Path, out: Path, home: Path) -> None:
-    """Make the repository `out/NAME` that a script describes; raises when its log is not the recorded one."""
+def replay(script: Path, out: Path, home: Path, programs: Path | None = None) -> None:
+    """Make the repository `out/NAME` that a script describes; raises when its log is not the recorded one.
+
+    `programs` is a folder in which programs are looked for first.
+    """
     folder = out / script.stem
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -145,7 +153,7 @@ def replay(script: Path, out: Path, home: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    runner = _Script(folder, home)
+    runner = _Script(folder, home, programs)
     for line in comment.splitlines():
         runner.run(line)
 
@@ -156,6 +164,15 @@ def replay_all(vcstest: Path, out: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     for script in sorted((vcstest / "git").glob("*.txt")):
         replay(script, out, home)
+
+
+def replay_mercurial(vcstest: Path, out: Path, programs: Path) -> None:
+    """Replay the Mercurial scripts into `out`, with the `hg` in the folder `programs`."""
+    home = out.parent / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    for script in sorted((vcstest / "hg").glob("*.txt")):
+        if script.stem != "vgotest1":
+            replay(script, out, home, programs)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from goproxy_mirror.errors import (
     MirrorError,
+    NeedsTool,
     NoRepository,
     NotFound,
     SourceUnavailable,
@@ -20,7 +22,8 @@ from goproxy_mirror.errors import (
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
-from goproxy_mirror.ports import Home, RepoRoot, Repository
+from goproxy_mirror.module.version import ModuleVersion, Query, Version
+from goproxy_mirror.ports import Home, Info, RepoRoot, Repository
 from goproxy_mirror.sources import mirrors
 from goproxy_mirror.sources.mirrors import ModuleHomes
 from goproxy_mirror.sources.rules import MirrorRules, Rewrite, rules_from
@@ -42,6 +45,31 @@ class FakeRepository:
         return self.url.startswith("file://")
 
 
+class FakeOther:
+    """The modules of a repository that is not kept in git: says its versions, or raises."""
+
+    def __init__(self, says: Sequence[str] | MirrorError) -> None:
+        self._source = FakeSource("other", says)
+
+    async def versions(self, path: ModulePath) -> tuple[Version, ...]:
+        return (await self._source.versions(path)).value
+
+    async def latest(self, path: ModulePath) -> Info:
+        return (await self._source.latest(path)).value
+
+    async def resolve(self, path: ModulePath, query: Query) -> Info:
+        return (await self._source.resolve(path, query)).value
+
+    async def info(self, mv: ModuleVersion) -> Info:
+        return (await self._source.info(mv)).value
+
+    async def go_mod(self, mv: ModuleVersion) -> bytes:
+        return (await self._source.go_mod(mv)).value
+
+    async def zip(self, mv: ModuleVersion, into: Path) -> None:
+        await self._source.zip(mv, into)
+
+
 @dataclass
 class World:
     """A module's homes by URL, and who can be connected to."""
@@ -56,6 +84,7 @@ class World:
     opened: dict[str, bool] = field(default_factory=dict)
     reach: FakeReach = field(default_factory=FakeReach)
     roots: dict[str, RepoRoot] = field(default_factory=dict)
+    other: Sequence[str] | MirrorError = ("v1.2.3",)
 
     def homes(
         self,
@@ -79,6 +108,7 @@ class World:
             order=order,
             connect=self.connect,
             proxy=self.proxy,
+            fallback=self.fallback,
             origin_wait=0.05,
         )
 
@@ -102,6 +132,9 @@ class World:
     def proxy(self, url: str, credentials: bool) -> FakeSource:
         self.opened[url] = credentials
         return FakeSource(url)
+
+    def fallback(self, root: RepoRoot) -> FakeOther:
+        return FakeOther(self.other)
 
     async def connect(self, url: str) -> None:
         host = url.split("/")[2]
@@ -328,11 +361,34 @@ async def test_particular_rules_win(world: World) -> None:
     assert await home_of(world.homes(rules)) == "https://three.test/text"
 
 
-async def test_other_version_control(world: World) -> None:
-    """A repository that is not git needs a program that is not there: said so, never an absence."""
+async def test_other_version_control(world: World, tmp_path: Path) -> None:
+    """A repository that is not git is asked by other means; what they say is the origin's own word."""
     world.page = RepoRoot("vanity.test/x/text", "hg", ORIGIN)
-    with pytest.raises(SourceUnavailable, match="hg"):
+    homes = world.homes({})
+    mv = ModuleVersion(PATH, Version.parse("v1.2.3"))
+    origin = Home("origin", ORIGIN)
+    versions = await homes.versions(PATH)
+    assert (versions.value, versions.home) == ((mv.version,), origin)
+    for found in (
+        await homes.latest(PATH),
+        await homes.resolve(PATH, Query("tip")),
+        await homes.info(mv),
+        await homes.go_mod(mv),
+        await homes.zip(mv, tmp_path / "zip"),
+    ):
+        assert found.home == origin
+    world.other = NotFound("no such module")
+    with pytest.raises(NotFound):
+        await homes.versions(PATH)
+
+
+async def test_a_missing_program_is_no_absence(world: World) -> None:
+    """Where the server lacks what it takes, that is said; a mirror of the module may still answer."""
+    world.page = RepoRoot("vanity.test/x/text", "hg", ORIGIN)
+    world.other = NeedsTool("needs hg and go on the server")
+    with pytest.raises(NeedsTool, match="hg"):
         await home_of(world.homes({}))
+    assert await home_of(world.homes()) == "https://one.test/text"
 
 
 @pytest.mark.parametrize("vcs", ["git", "mod"])

@@ -37,7 +37,7 @@ async def through(gate: Gate, authority: str, ca_file: Path) -> bytes:
     writer.write(f"CONNECT {authority} HTTP/1.1\r\nProxy-Authorization: Basic {token}\r\n\r\n".encode())
     assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
     context = ssl.create_default_context(cafile=str(ca_file))
-    await writer.start_tls(context, server_hostname=authority.split(":")[0])
+    await writer.start_tls(context, server_hostname=authority.split(":", maxsplit=1)[0])
     writer.write(f"GET / HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
     await reader.readuntil(b"\r\n\r\n")
     body = await reader.readexactly(5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any, Self
 from goproxy_mirror.builder.layout import Layout
 from goproxy_mirror.builder.naming import Named
 from goproxy_mirror.errors import Unbuildable, disk_failures
+from goproxy_mirror.module.gojson import go_json
 from goproxy_mirror.module.modfile import GoMod, InvalidModFile, parse_lax
 from goproxy_mirror.module.modzip import MAX_GO_MOD, MAX_LICENSE, MAX_ZIP, ZipWriter, check_files, zip_prefix
 from goproxy_mirror.module.path import ModulePath
@@ -24,9 +24,6 @@ _FILE, _LINK, _GITLINK = 0o100644, 0o120000, 0o160000
 # Bytes that are gathered for the compressing thread; a call counts as some bytes, for trees of many small files.
 _BATCH = 1 << 20
 _CALL_COST = 256
-
-# Go's encoder writes these so that JSON can stand in a page.
-_ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 
 def info_of(named: Named, root: RepoRoot, layout: Layout) -> Info:
@@ -43,7 +40,7 @@ def info_of(named: Named, root: RepoRoot, layout: Layout) -> Info:
     stamp = f"{time.year:04d}{time:-%m-%dT%H:%M:%SZ}"
     content = {"Version": version.value, "Time": stamp}
     # A repository on a path of this machine, of whose origin nothing is known, is nobody's business.
-    body = _json(content | {"Origin": origin} if root.url else content)
+    body = go_json(content | {"Origin": origin} if root.url else content)
     return Info(version, time, body)
 
 
@@ -52,12 +49,6 @@ def go_mod_of(named: Named, path: ModulePath) -> bytes:
     if named.place.go_mod is None:
         return f"module {path}\n".encode()
     return named.place.go_mod
-
-
-def _json(value: Any) -> bytes:
-    """JSON as the go command writes it: no spaces, no newline at the end, `<`, `>` and `&` escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.translate(_ESCAPES).encode()
 
 
 async def write_zip(repository: Repository, named: Named, mv: ModuleVersion, into: Path) -> None:

@@ -24,7 +24,7 @@ from goproxy_mirror.errors import (
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.sshaddress import SSHAddress, is_ssh
 from goproxy_mirror.ports import Found, Home, RepoRoot, Repository, Source
-from goproxy_mirror.sources.origin import RepositorySource, UnservedSource
+from goproxy_mirror.sources.origin import Fallback, FallbackSource, RepositorySource
 from goproxy_mirror.sources.rules import MirrorRules
 from goproxy_mirror.sources.walk import Ask, Reach, Walking, joined
 from goproxy_mirror.transport import Target, UrlError, shown
@@ -78,6 +78,7 @@ class ModuleHomes(Walking):
         order: Sequence[Literal["origin", "mirrors"]],
         connect: Callable[[str], Awaitable[object]],
         proxy: Callable[[str, bool], Source],
+        fallback: Callable[[RepoRoot], Fallback],
         origin_wait: float,
     ) -> None:
         self._finder = finder
@@ -87,6 +88,7 @@ class ModuleHomes(Walking):
         self._mirrors_first = tuple(order) == ("mirrors", "origin")
         self._connect = connect
         self._proxy = proxy
+        self._fallback = fallback
         self._origin_wait = origin_wait
 
     def mirrors_of(self, path: ModulePath, *, builtin: bool) -> Source | None:
@@ -186,7 +188,8 @@ class ModuleHomes(Walking):
         if root.vcs == "mod":
             return Candidate(self._proxy(root.url, opens), root.url, host, authority=True, origin=True)
         if root.vcs != "git":
-            return Candidate(UnservedSource(root), root.url, None, authority=True, origin=True)
+            other = FallbackSource(self._fallback(root), Home("origin", root.url))
+            return Candidate(other, root.url, host, authority=True, origin=True)
         repository = self._repositories.open(root.url, trusted=False, credentials=opens)
         source = RepositorySource(repository, root, Home("origin", root.url), authority=True)
         return Candidate(source, root.url, host, authority=True, origin=True)

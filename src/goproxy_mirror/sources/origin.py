@@ -1,13 +1,13 @@
-"""One repository as a source of one module: what the origin and each of its mirrors have in common."""
+"""One repository as a source of its modules: what the origin and each of its mirrors have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from goproxy_mirror.builder.resolve import ModuleBuilder
-from goproxy_mirror.errors import NeedsTool, NotFound, Unbuildable
+from goproxy_mirror.errors import NotFound, Unbuildable
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
 from goproxy_mirror.ports import Found, Home, Info, RepoRoot, Repository
@@ -58,32 +58,44 @@ class RepositorySource:
             raise
 
 
-class UnservedSource:
-    """The origin of a module that is not kept in git: every question is answered with what the server would need."""
+class Fallback(Protocol):
+    """The modules of a repository that is not kept in git (`vcs.fallback`)."""
 
-    def __init__(self, root: RepoRoot) -> None:
-        self._root = root
+    async def versions(self, path: ModulePath) -> tuple[Version, ...]: ...
+
+    async def latest(self, path: ModulePath) -> Info: ...
+
+    async def resolve(self, path: ModulePath, query: Query) -> Info: ...
+
+    async def info(self, mv: ModuleVersion) -> Info: ...
+
+    async def go_mod(self, mv: ModuleVersion) -> bytes: ...
+
+    async def zip(self, mv: ModuleVersion, into: Path) -> None: ...
+
+
+class FallbackSource:
+    """`ports.Source` for the modules of an origin that is not kept in git."""
+
+    def __init__(self, repository: Fallback, home: Home) -> None:
+        self._repository = repository
+        self._home = home
 
     async def versions(self, path: ModulePath) -> Found[tuple[Version, ...]]:
-        raise self._needs(path)
+        return Found(await self._repository.versions(path), self._home)
 
     async def latest(self, path: ModulePath) -> Found[Info]:
-        raise self._needs(path)
+        return Found(await self._repository.latest(path), self._home)
 
     async def resolve(self, path: ModulePath, query: Query) -> Found[Info]:
-        raise self._needs(path)
+        return Found(await self._repository.resolve(path, query), self._home)
 
     async def info(self, mv: ModuleVersion) -> Found[Info]:
-        raise self._needs(mv.path)
+        return Found(await self._repository.info(mv), self._home)
 
     async def go_mod(self, mv: ModuleVersion) -> Found[bytes]:
-        raise self._needs(mv.path)
+        return Found(await self._repository.go_mod(mv), self._home)
 
     async def zip(self, mv: ModuleVersion, into: Path) -> Found[None]:
-        raise self._needs(mv.path)
-
-    def _needs(self, path: ModulePath) -> NeedsTool:
-        vcs = self._root.vcs
-        return NeedsTool(
-            f"{path}: its repository {self._root.url} is kept in {vcs}, and this server builds from git alone"
-        )
+        await self._repository.zip(mv, into)
+        return Found(None, self._home)
