@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.config import check_exposure, check_folders, load
+from goproxy_mirror.config import check_exposure, check_folders, check_ssh, load
 from goproxy_mirror.errors import SettingError
 
 
@@ -86,3 +86,35 @@ def test_store_in_another_users_module_cache(tmp_path: Path) -> None:
     ).settings
     with pytest.raises(SettingError, match="module cache"):
         check_folders(settings, environ(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"mirrors": "a.example/{r}=git@m.example:{r}"},
+        {"rewrites": "https://a.example/=ssh://git@m.example/"},
+        {"credentials": "https://a.example/=ssh=git@m.example:"},
+    ],
+)
+def test_ssh_needs_known_hosts_and_a_key(tmp_path: Path, rule: dict[str, str]) -> None:
+    """Before the port is opened, the setting that is missing is named; nothing is needed where nobody is asked by SSH."""
+    for name in ("key", "hosts"):
+        (tmp_path / name).touch()
+    key, hosts = {"ssh_key": str(tmp_path / "key")}, {"ssh_known_hosts": str(tmp_path / "hosts")}
+    agent = {"ssh_agent": str(tmp_path / "agent")}
+    for given, missing in ((key, "ssh_known_hosts"), (hosts, "ssh_key")):
+        with pytest.raises(SettingError, match=f"^{missing}: it is needed"):
+            check_ssh(load(rule | given, environ=environ(tmp_path)).settings)
+    for given in (key | hosts, agent | hosts):
+        check_ssh(load(rule | given, environ=environ(tmp_path)).settings)
+    check_ssh(load({"mirrors": "a.example=https://m.example"}, environ=environ(tmp_path)).settings)
+
+
+def test_ssh_with_keys_of_ones_own(tmp_path: Path) -> None:
+    """Where each place by SSH has its own key, no common one is needed."""
+    (tmp_path / "hosts").touch()
+    rule = {
+        "credentials": "https://a.example/=ssh=git@m.example:,ssh_key=/k",
+        "ssh_known_hosts": str(tmp_path / "hosts"),
+    }
+    check_ssh(load(rule, environ=environ(tmp_path)).settings)

@@ -131,6 +131,10 @@ class Served:
     """As some servers in between do: no client's wish for version 2 comes through."""
     dumb: bool = False
     """A server of plain files."""
+    allowed: set[str] | None = None
+    """The Authorizations that are let in; None: everybody is."""
+    authorizations: list[str | None] = field(default_factory=list)
+    """The Authorization of each request."""
 
     def posts(self, word: bytes) -> list[bytes]:
         """The bodies of requests to git-upload-pack that hold a word."""
@@ -166,8 +170,12 @@ def serve(root: Path, authority: trustme.CA | None = None, name: str = "127.0.0.
 
                 plain = gzip.decompress(body)
             served.requests.append((self.path, plain))
+            said = self.headers.get("Authorization")
+            served.authorizations.append(said)
             served.before(self.path)
             answer = served.answers(self.path)
+            if served.allowed is not None and said not in served.allowed:
+                answer = 401, {"WWW-Authenticate": 'Basic realm="x"'}, b"for members only"
             status, headers, data = answer if answer is not None else self._git(body)
             self.send_response(status)
             for key, value in headers.items():

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from goproxy_mirror.errors import MirrorError, NoRepository, SourceUnavailable, Unreachable
+from goproxy_mirror.errors import (
+    CredentialsRefused,
+    MirrorError,
+    NoRepository,
+    SecurityError,
+    SourceUnavailable,
+    Unreachable,
+)
 from goproxy_mirror.vcs import giterrors
 
 URL = "https://x.test/r"
@@ -53,6 +60,62 @@ def test_failure__whose_word_it_is(said: str, kind: type[MirrorError], text: str
     assert found.source == URL
     if isinstance(found, Unreachable):
         assert found.host == "x.test"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "text"),
+    [
+        (AT + "The requested URL returned error: 401", CredentialsRefused, "did not take the credentials for https://x.test/"),
+        (f"remote: Invalid username or password.\nfatal: Authentication failed for '{URL}/'", CredentialsRefused, "may have ended"),
+        ("fatal: could not read Username for 'https://x.test': terminal prompts disabled", CredentialsRefused, "did not take"),
+        (AT + "The requested URL returned error: 403", CredentialsRefused, "the credentials for https://x.test/ do not open it"),
+        (AT + "The requested URL returned error: 404", NoRepository, "or none that the credentials for https://x.test/ open"),
+        (AT + "The requested URL returned error: 500", SourceUnavailable, "status 500"),
+        (AT + "Could not resolve host: x.test", Unreachable, "no address"),
+    ],
+)  # fmt: skip
+def test_failure__with_credentials(said: str, kind: type[MirrorError], text: str) -> None:
+    """A credential that was not taken is no absence, and is named by the place that it is set for."""
+    found = giterrors.failure(said.encode(), url=URL, host="x.test", credential="https://x.test/")
+    assert type(found) is kind
+    assert text in found.message
+
+
+SSH_URL = "ssh://x.test/r"
+LOST = (
+    "\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "text"),
+    [
+        ("git@x.test: Permission denied (publickey).", CredentialsRefused, "did not take the SSH key"),
+        ("Received disconnect from 192.0.2.1 port 22:2: Too many authentication failures", CredentialsRefused, "SSH key"),
+        ("No ED25519 host key is known for x.test and you have requested strict checking.\nHost key verification failed.",
+         SourceUnavailable, "not in ssh_known_hosts"),
+        ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", SecurityError, "another host key"),
+        ("ssh: connect to host x.test port 22: Connection refused", Unreachable, "no connection"),
+        ("ssh: connect to host x.test port 22: No route to host", Unreachable, "no connection"),
+        ("ssh: Could not resolve hostname x.test: Name or service not known", Unreachable, "no address"),
+        ("kex_exchange_identification: Connection closed by remote host\nConnection closed by 192.0.2.1 port 22",
+         Unreachable, "no connection"),
+        ("Connection reset by 192.0.2.1 port 22", Unreachable, "no connection"),
+        ("ERROR: Repository not found.", NoRepository, "no git repository"),
+        ("remote: ERROR: The project you were looking for could not be found or you don't have permission to view it.",
+         NoRepository, "no git repository"),
+        ("Gitea: Repository does not exist", NoRepository, "no git repository"),
+        ("fatal: '/srv/r' does not appear to be a git repository", NoRepository, "no git repository"),
+        ('Load key "/k": error in libcrypto', SourceUnavailable, "could not read"),
+    ],
+)  # fmt: skip
+def test_failure__of_ssh(said: str, kind: type[MirrorError], text: str) -> None:
+    """What ssh and the servers behind it say; a host with another key than it should have is a matter of security."""
+    found = giterrors.failure((said + LOST).encode(), url=SSH_URL, host="x.test:22")
+    assert type(found) is kind
+    assert text in found.message
+    if isinstance(found, Unreachable):
+        assert found.host == "x.test:22"
 
 
 def test_failure__nothing_of_what_git_said_gets_out() -> None:
