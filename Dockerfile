@@ -1,4 +1,4 @@
-# The image of goproxy-mirror: a Python, git, CA certificates, and the program with what it needs, all from pinned hashes.
+# The image of goproxy-mirror: a Python, git, ssh, CA certificates, and the program with what it needs, all from pinned hashes.
 # Where the usual registries are hard to reach: --build-arg BASE=… and --build-arg PIP_INDEX_URL=… name others.
 ARG BASE=python:3.13-slim-trixie
 
@@ -23,7 +23,7 @@ LABEL org.opencontainers.image.title="goproxy-mirror" \
 # The upgrade is for git's and the certificates' own dependencies too: the base image may be weeks old.
 RUN apt-get update \
   && apt-get upgrade --yes \
-  && apt-get install --yes --no-install-recommends ca-certificates git \
+  && apt-get install --yes --no-install-recommends ca-certificates git openssh-client \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
   && groupadd --gid 10001 goproxy \
   && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin goproxy \
