@@ -215,6 +215,9 @@ def _policy(
         if credentials.by_ssh(url) is None:
             await transport.connectable(url)
 
+    async def is_back(url: str, led: bool) -> bool:
+        return credentials.by_ssh(url) is not None or await transport.is_back(url, led=led)
+
     homes = ModuleHomes(
         finder=Discovery(transport, private=private),
         repositories=repositories,
@@ -222,6 +225,7 @@ def _policy(
         reach=hosts,
         order=settings.order,
         connect=connect,
+        is_back=is_back,
         proxy=lambda url, opens: UpstreamSource(
             url, transport, instance=instance, led=True, credentials=opens
         ),

@@ -84,6 +84,7 @@ class World:
     opened: dict[str, bool] = field(default_factory=dict)
     reach: FakeReach = field(default_factory=FakeReach)
     roots: dict[str, RepoRoot] = field(default_factory=dict)
+    woken: list[str] = field(default_factory=list)
     other: Sequence[str] | MirrorError = ("v1.2.3",)
 
     def homes(
@@ -107,6 +108,7 @@ class World:
             reach=self.reach,
             order=order,
             connect=self.connect,
+            is_back=self.is_back,
             proxy=self.proxy,
             fallback=self.fallback,
             origin_wait=0.05,
@@ -140,6 +142,11 @@ class World:
         host = url.split("/")[2]
         if host in self.silent:
             await asyncio.Event().wait()
+
+    async def is_back(self, url: str, led: bool) -> bool:
+        assert led == (url == ORIGIN), "only of the origin nobody but a page has told"
+        self.woken.append(url)
+        return True
 
     def source(self, repository: Repository, root: RepoRoot, home: Home, *, authority: bool) -> FakeSource:
         source = FakeSource(repository.url, self.says.get(repository.url, ["v1.0.0"]))
@@ -220,6 +227,23 @@ async def test_failing_origin_gives_way(world: World) -> None:
     """An origin that answers with failures is followed by its mirrors."""
     world.says[ORIGIN] = SourceUnavailable("500")
     assert await home_of(world.homes()) == "https://one.test/text"
+
+
+async def test_who_rests_is_woken_where_nobody_else_answers(world: World) -> None:
+    """A host that did not answer a moment ago is looked for again before a request fails for want of it."""
+    world.reach.down = {"one.test", "go.test"}
+    assert await home_of(world.homes()) == "https://two.test/text"
+    assert world.woken == []
+    world.sources["https://two.test/text"].says = SourceUnavailable("500")
+    assert await home_of(world.homes()) == "https://one.test/text"
+    assert world.woken == ["https://one.test/text"]
+
+
+async def test_only_home_is_woken(world: World) -> None:
+    """The same for a module that has no other home."""
+    world.reach.down = {"go.test"}
+    assert await home_of(world.homes(rules={})) == ORIGIN
+    assert world.woken == [ORIGIN]
 
 
 async def test_full_disk_is_nobodys_outage(world: World) -> None:

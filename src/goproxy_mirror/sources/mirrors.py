@@ -64,8 +64,8 @@ class Candidate:
 class ModuleHomes(Walking):
     """`chain.Homes`. `origin_wait`: seconds that the origin has to connect before its mirrors are asked.
 
-    `connect(url)` raises `Unreachable` or `Blocked`; `proxy(url, credentials)` is the source for a go-import entry with
-    `mod`.
+    `connect(url)` raises `Unreachable` or `Blocked`; `is_back(url, led)` finds out, within a second or so, whether a host
+    that rests can be connected to again; `proxy(url, credentials)` is the source for a go-import entry with `mod`.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class ModuleHomes(Walking):
         reach: Reach,
         order: Sequence[Literal["origin", "mirrors"]],
         connect: Callable[[str], Awaitable[object]],
+        is_back: Callable[[str, bool], Awaitable[bool]],
         proxy: Callable[[str, bool], Source],
         fallback: Callable[[RepoRoot], Fallback],
         origin_wait: float,
@@ -87,6 +88,7 @@ class ModuleHomes(Walking):
         self._reach = reach
         self._mirrors_first = tuple(order) == ("mirrors", "origin")
         self._connect = connect
+        self._is_back = is_back
         self._proxy = proxy
         self._fallback = fallback
         self._origin_wait = origin_wait
@@ -96,11 +98,11 @@ class ModuleHomes(Walking):
 
     async def ask_mirrors(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
         """The answer of the mirrors that a rule names, without their origin."""
-        walk = _Walk(self._reach)
+        walk = _Walk(self._reach, self._is_back)
         return walk.ended(path, await walk.over(self._mirrors(path, None), ask))
 
     async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
-        walk = _Walk(self._reach)
+        walk = _Walk(self._reach, self._is_back)
         if self._mirrors_first:
             return walk.ended(path, await self._mirrors_then_origin(path, ask, walk))
         return walk.ended(path, await self._origin_then_mirrors(path, ask, walk))
@@ -232,8 +234,9 @@ class _MirrorsAlone(Walking):
 class _Walk:
     """One walk over candidates: what was said, and what follows from it."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, is_back: Callable[[str, bool], Awaitable[bool]]) -> None:
         self._reach = reach
+        self._is_back = is_back
         self._failures: list[MirrorError] = []
         self._noes: list[NotFound] = []
         self._origins_no: NotFound | None = None
@@ -255,7 +258,10 @@ class _Walk:
         resting = [
             self._reach.resting(candidate.host) if candidate.host else False for candidate in candidates
         ]
-        for candidate, _ in sorted(zip(candidates, resting, strict=True), key=lambda pair: pair[1]):
+        for candidate, rests in sorted(zip(candidates, resting, strict=True), key=lambda pair: pair[1]):
+            if rests and not self._noes:
+                # Nobody else could say anything. Where it is not back, it refuses by itself, at once.
+                await self._is_back(candidate.url, candidate.origin)
             try:
                 found = await ask(candidate.source)
             except NoRepository as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -194,16 +193,18 @@ class Transport:
         """A forward proxy for a program that cannot be given the address; who has its `page_url` gets `page`."""
         return Gate(self._connector, page)
 
-    async def is_back(self, url: str) -> bool:
-        """Whether a host of the operator's that rests can be connected to again.
+    async def is_back(self, url: str, *, led: bool = False) -> bool:
+        """Whether a host that rests can be connected to again.
 
         Waits for a second at most. The trial goes on behind, and ends the rest where it comes about: so those who ask
         a host that is swallowed by the network lose a second each, and who asks one that is back gets its answer.
         """
-        target = target_of(url, led=False)
-        with contextlib.suppress(SourceUnavailable, TimeoutError):
+        try:
+            target = target_of(url, led=led)
             async with asyncio.timeout(_LAST_RESORT):
-                await self._connector.try_again(target)
+                await self._connector.try_again(target, led=led)
+        except (SourceUnavailable, Blocked, TimeoutError):
+            return False
         return not self.hosts.resting(target.authority)
 
     async def aclose(self) -> None:

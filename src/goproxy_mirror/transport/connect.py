@@ -102,10 +102,10 @@ class Connector:
         key = (target.scheme, target.host, target.port, led)
         return await self._tried.get(key, lambda: self._try(target, led=led))
 
-    async def try_again(self, target: Target) -> None:
-        """Connect to a host that the operator named, whatever is remembered of it. Raises `Unreachable`."""
-        self._tried.forget((target.scheme, target.host, target.port, False))
-        await self.connectable(target, led=False)
+    async def try_again(self, target: Target, *, led: bool) -> None:
+        """Connect to a host, whatever is remembered of it. Raises `Blocked` or `Unreachable`."""
+        self._tried.forget((target.scheme, target.host, target.port, led))
+        await self.connectable(target, led=led)
 
     async def open(self, target: Target) -> Streams:
         """A connection to a host that nobody vouches for, at a vetted address or by way of the forward proxy.
