@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import trustme
 
-from tests.conformance.world import HERE, World
+from tests.conformance.world import HERE, MERCURIAL, World, build_mercurial, mercurial_pages
+from tests.world.go import go_binary
 from tests.world.internet import Internet
+from tests.world.mercurial import HgServer, mercurial
 from tests.world.modules import ERRORS, ERRORS_VERSIONS, TOML, Modules
 from tests.world.repositories import repository_of_module
 from tests.world.server import Server
@@ -45,8 +48,25 @@ def running_server(
         internet.tree("go.dev/dl/mod", _toolchain(folder / "toolchain"))
         internet.tree("proxy.test/p", folder / "internet")
         flags = ("--upstream", "direct", "--no-builtin-mirrors", "--sumdb", f"sum.test={sums.url}")
-        with Server(folder / "server", *flags, *rules, env=internet.env()).start() as server:
+        with (
+            serving_mercurial(world, internet) as environment,
+            Server(folder / "server", *flags, *rules, env=environment).start() as server,
+        ):
             yield server, internet, sums
+
+
+@contextmanager
+def serving_mercurial(world: World, internet: Internet) -> Iterator[Mapping[str, str]]:
+    """Serve the Mercurial repositories, where Mercurial can be had; the environment of a server that is to read them."""
+    programs, repositories = mercurial(), build_mercurial(world)
+    if isinstance(programs, str) or isinstance(repositories, str):
+        yield internet.env()
+        return
+    for path, entry in mercurial_pages(repositories):
+        internet.page(path, entry)
+    path = os.pathsep.join([str(programs), str(go_binary().parent), os.environ["PATH"]])
+    with HgServer(programs, repositories, internet, MERCURIAL):
+        yield {**internet.env(), "PATH": path}
 
 
 def _toolchain(folder: Path) -> Path:
