@@ -16,7 +16,6 @@ from tests.conformance.running import SUMS, running_server
 from tests.conformance.world import World, load
 from tests.world.internet import Internet
 from tests.world.mercurial import mercurial
-from tests.world.mercurial import mercurial
 from tests.world.modules import Modules
 from tests.world.server import Answer, Server
 from tests.world.upstream import Fault, Upstream
@@ -33,9 +32,6 @@ LATER: Mapping[int, str] = {
 
 PUBLISHED = frozenset({177, 178, 179})
 """Cases about published modules: they need those, not stand-ins."""
-
-MERCURIAL = frozenset(range(199, 203))
-"""Cases about Mercurial repositories."""
 
 MERCURIAL = frozenset(range(199, 203))
 """Cases about Mercurial repositories."""
@@ -57,8 +53,6 @@ def test_case(number: int, running: Running, modules: Modules) -> None:
     """The server's answer is the one that the case expects."""
     if number in PUBLISHED and not modules.real:
         pytest.skip("needs the published modules, and no registry of Go modules can be reached")
-    if number in MERCURIAL and isinstance(without := mercurial(), str):
-        pytest.skip(without)
     if number in MERCURIAL and isinstance(without := mercurial(), str):
         pytest.skip(without)
     case = CASES[number]

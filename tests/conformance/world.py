@@ -22,7 +22,6 @@ HERE = Path(__file__).parent
 
 _VCSTEST_HOST = "vcs-test.golang.org"
 MERCURIAL = f"{_VCSTEST_HOST}/hg"
-MERCURIAL = f"{_VCSTEST_HOST}/hg"
 _URLS = (
     (re.compile(r"https://github\.com/rsc/(vgotest1)"), "vcstest"),
     (re.compile(r"https://github\.com/x/([^/]+)"), "fixtures"),
@@ -112,29 +111,6 @@ def build(folder: Path) -> World:
             replay_all(vcstest_folder(), folder / "vcstest")
             whole.touch()
     return World(folder)
-
-
-def build_mercurial(world: World) -> Path | str:
-    """The folder of the toolchain's Mercurial repositories, made once; or a sentence on why they cannot be made."""
-    programs = mercurial()
-    if isinstance(programs, str):
-        return programs
-    out = world.folder / "mercurial"
-    with FileLock(world.folder / "mercurial.lock"):
-        if not (out / ".whole").exists():
-            out.mkdir(exist_ok=True)
-            replay_mercurial(vcstest_folder(), out, programs)
-            (out / ".whole").touch()
-    return out
-
-
-def mercurial_pages(folder: Path) -> Iterator[tuple[str, str]]:
-    """Paths, and the go-import entries that name the Mercurial repositories of a folder, all on one host."""
-    for repository in sorted(folder.iterdir()):
-        if repository.is_dir():
-            root = f"{MERCURIAL}/{repository.name}"
-            for path in (root, *([f"{root}/sub"] if (repository / "sub").is_dir() else [])):
-                yield path, f"{root} hg https://{root}"
 
 
 def build_mercurial(world: World) -> Path | str:
