@@ -19,7 +19,6 @@ from tests.world.go import clean_environment
 from tests.world.internet import Internet
 from tests.world.repositories import Commit, write_repository
 from tests.world.server import Server, program
-from tests.world.sshd import new_key as new_ssh_key
 
 HOSTS = ("inline", "file", "user", "bearer", "netrc", "app")
 SECRETS = {host: f"sesame-{host}-0f3b" for host in HOSTS} | {"upstream": "sesame-upstream-0f3b"}
@@ -109,7 +108,8 @@ def settings(tmp_path: Path, api: AppAPI) -> tuple[str, ...]:
     """Flags for all kinds of credentials; the inline secret is in the environment, and others in a settings file."""
     (tmp_path / "token").write_text(SECRETS["file"])
     (tmp_path / "netrc").write_text(f"machine netrc.corp.example login me password {SECRETS['netrc']}")
-    new_ssh_key(tmp_path / "ssh-key")
+    (tmp_path / "ssh-key").write_bytes(new_key())
+    (tmp_path / "ssh-key").chmod(0o600)
     (tmp_path / "known_hosts").write_text("")
     (tmp_path / "config.toml").write_text(
         f"""

@@ -7,6 +7,7 @@ import pytest
 from goproxy_mirror.errors import (
     CredentialsRefused,
     MirrorError,
+    NeedsTool,
     NoRepository,
     SecurityError,
     SourceUnavailable,
@@ -90,6 +91,9 @@ LOST = (
 @pytest.mark.parametrize(
     ("said", "kind", "text"),
     [
+        ("sh: 1: ssh: not found", NeedsTool, "ssh is needed"),
+        ("git: line 1: ssh: command not found", NeedsTool, "ssh is needed"),
+        ("error: cannot run ssh: No such file or directory\nfatal: unable to fork", NeedsTool, "ssh is needed"),
         ("git@x.test: Permission denied (publickey).", CredentialsRefused, "did not take the SSH key"),
         ("Received disconnect from 192.0.2.1 port 22:2: Too many authentication failures", CredentialsRefused, "SSH key"),
         ("No ED25519 host key is known for x.test and you have requested strict checking.\nHost key verification failed.",

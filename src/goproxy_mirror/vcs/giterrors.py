@@ -11,6 +11,7 @@ import re
 from goproxy_mirror.errors import (
     CredentialsRefused,
     MirrorError,
+    NeedsTool,
     NoRepository,
     SecurityError,
     SourceUnavailable,
@@ -37,6 +38,7 @@ _KEY_REFUSED = re.compile(
     r"^(?:\S+: )?Permission denied \(|^Received disconnect .*Too many authentication failures|^sign_and_send_pubkey: ",
     re.MULTILINE,
 )
+_NO_SSH = re.compile(r"\bssh: (?:command )?not found|cannot run ssh\b|\bssh: No such file")
 _HOST_UNKNOWN = re.compile(r"^Host key verification failed", re.MULTILINE)
 _HOST_CHANGED = re.compile(
     r"REMOTE HOST IDENTIFICATION HAS CHANGED|^Host key for \S+ has changed", re.MULTILINE
@@ -113,6 +115,10 @@ def failure(stderr: bytes, *, url: str, host: str, credential: str | None = None
 
 def _by_ssh(said: str, url: str, host: str) -> MirrorError:
     """The same for the complaints of ssh."""
+    if _NO_SSH.search(said):
+        return NeedsTool(
+            f"the repository {url} could not be read: ssh is needed and is not on the server", source=url
+        )
     if _HOST_CHANGED.search(said):
         message = f"{host} has another host key than ssh_known_hosts has for it: perhaps it is somebody else"
         return SecurityError(f"the repository {url} was not asked: {message}", source=url)
