@@ -9,7 +9,18 @@ from pathlib import Path
 from goproxy_mirror.errors import MirrorError, NotFound
 from goproxy_mirror.module.path import ModulePath
 from tests.threats.conftest import Agree
-from tests.threats.hostile import GO_MOD, ROOT, Direct, Ours, canary, point, runs, store, store_commit, store_tree
+from tests.threats.hostile import (
+    GO_MOD,
+    ROOT,
+    Direct,
+    Ours,
+    canary,
+    point,
+    runs,
+    store,
+    store_commit,
+    store_tree,
+)
 from tests.vcs.gitkit import Repo
 
 LINK = "120000"
@@ -81,7 +92,9 @@ async def test_g07_g10__tags_of_any_name(repo: Repo, agree: Agree, ours: Ours, t
         "@",
     ]
     point(repo, {f"refs/tags/{name}": commit for name in names} | {f"refs/heads/{names[0]}": commit})
-    assert sorted(map(str, (await ours.source(repo.url).versions(ModulePath.parse(ROOT))).value)) == ["v1.0.0"]
+    assert sorted(map(str, (await ours.source(repo.url).versions(ModulePath.parse(ROOT))).value)) == [
+        "v1.0.0"
+    ]
     await agree(repo, "v1.0.0", commit[:12])
     for name in names:
         said = await ours.says(repo.url, name)
@@ -145,13 +158,27 @@ async def test_g14_g17_g19__nothing_in_a_tree_is_run(repo: Repo, agree: Agree, t
     hook = store_tree(repo, [("100755", b"post-checkout", repo.blob(program.read_bytes()))])
     folder = store_tree(repo, [("40000", b"hooks", hook)])
     go_mod = repo.blob(GO_MOD)
-    for tag, name in (("v1.1.0", b".git"), ("v1.2.0", b".GIT"), ("v1.3.0", b"git~1"), ("v1.4.0", b".g\xe2\x80\x8cit")):
-        store_commit(repo, store_tree(repo, [("40000", name, folder), ("100644", b"go.mod", go_mod)]), ref=tag)
+    for tag, name in (
+        ("v1.1.0", b".git"),
+        ("v1.2.0", b".GIT"),
+        ("v1.3.0", b"git~1"),
+        ("v1.4.0", b".g\xe2\x80\x8cit"),
+    ):
+        store_commit(
+            repo, store_tree(repo, [("40000", name, folder), ("100644", b"go.mod", go_mod)]), ref=tag
+        )
     hooks = repo.folder / "hooks"
     hooks.mkdir()
-    for name in ("post-checkout", "post-merge", "pre-auto-gc", "reference-transaction", "post-update", "post-upload-pack"):
-        (hooks / name).write_bytes(program.read_bytes())
-        (hooks / name).chmod(0o755)
+    for each in (
+        "post-checkout",
+        "post-merge",
+        "pre-auto-gc",
+        "reference-transaction",
+        "post-update",
+        "post-upload-pack",
+    ):
+        (hooks / each).write_bytes(program.read_bytes())
+        (hooks / each).chmod(0o755)
     for key in ("core.fsmonitor", "core.sshCommand", "core.gitProxy", "core.pager", "filter.lfs.smudge",
                 "filter.evil.smudge", "filter.lfs.process", "diff.evil.textconv", "tar.tar.command",
                 "uploadpack.packObjectsHook", "credential.helper", "core.alternateRefsCommand"):  # fmt: skip
@@ -175,7 +202,9 @@ async def test_g15_g16_g18__attributes(repo: Repo, agree: Agree) -> None:
     repo.commit({**files, ".gitattributes": attributes}, tags=("v1.0.0",))
     repo.commit({**files, ".gitattributes": attributes + "*.go ident text eol=crlf\n"}, tags=("v1.1.0",))
     huge = "".join(f"f{number:05d}*x{number} text eol=crlf ident\n" for number in range(100_000))
-    repo.commit({**files, ".gitattributes": huge + attributes, "d/.gitattributes": "x" * 5000}, tags=("v1.2.0",))
+    repo.commit(
+        {**files, ".gitattributes": huge + attributes, "d/.gitattributes": "x" * 5000}, tags=("v1.2.0",)
+    )
     repo.commit({**files, ".gitattributes": "b.txt working-tree-encoding=UTF-16\n"}, tags=("v1.3.0",))
     repo.commit({**files, ".gitattributes": "b.txt working-tree-encoding=nonsense\n"}, tags=("v1.4.0",))
     said = await agree(repo, *(f"v1.{minor}.0" for minor in range(5)))
@@ -187,7 +216,20 @@ async def test_g20__names_that_lead_out_of_the_tree(repo: Repo, agree: Agree) ->
     """No zip can have such a name; and nothing is ever written under it."""
     go_mod, evil = repo.blob(GO_MOD), repo.blob("evil\n")
     inner = store_tree(repo, [("100644", b"evil", evil)])
-    names = [b"..", b"a/b", b"../x", b"/etc", b"a\\b", b"c:", b"nul", b"a\nb", b"\x1b[2J", b"\xff", b".git", b".GiT "]
+    names = [
+        b"..",
+        b"a/b",
+        b"../x",
+        b"/etc",
+        b"a\\b",
+        b"c:",
+        b"nul",
+        b"a\nb",
+        b"\x1b[2J",
+        b"\xff",
+        b".git",
+        b".GiT ",
+    ]
     for number, name in enumerate(names):
         mode, oid = ("100644", evil) if number % 2 else ("40000", inner)
         entries = sorted([("100644", b"go.mod", go_mod), (mode, name, oid)], key=lambda entry: entry[1])
@@ -204,7 +246,9 @@ async def test_g22__tags_on_tags(repo: Repo, agree: Agree) -> None:
     commit = repo.commit({"go.mod": GO_MOD}, tags=("v1.0.0",))
     oid, kind = commit, "commit"
     for _ in range(1000):
-        oid = store(repo, "tag", f"object {oid}\ntype {kind}\ntag t\ntagger T <t@x.test> 1 +0000\n\nm\n".encode())
+        oid = store(
+            repo, "tag", f"object {oid}\ntype {kind}\ntag t\ntagger T <t@x.test> 1 +0000\n\nm\n".encode()
+        )
         kind = "tag"
     point(repo, {"refs/tags/v1.1.0": oid})
     # An object's name is its hash, so a circle has to be one of names, or of objects that are not there.

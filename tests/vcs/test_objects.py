@@ -36,7 +36,15 @@ def test_parse_commit__committer_time(committer: bytes, seconds: int) -> None:
 
 @pytest.mark.parametrize(
     "committer",
-    [b"C <c@x>", b"C <c@x> 7", b"C <c@x> 7 +", b"C <c@x> soon", b"C <c@x> -1 +0000", b"C <c@x> 253402300800 +0000", b"C <c> " + b"9" * 300],
+    [
+        b"C <c@x>",
+        b"C <c@x> 7",
+        b"C <c@x> 7 +",
+        b"C <c@x> soon",
+        b"C <c@x> -1 +0000",
+        b"C <c@x> 253402300800 +0000",
+        b"C <c> " + b"9" * 300,
+    ],
 )
 def test_parse_commit__absurd_dates(committer: bytes) -> None:
     """A commit without a time that a version could carry builds no module."""

@@ -22,14 +22,14 @@ from goproxy_mirror.vcs.gitstore import LocalCopy
 _MOST_OPENED = 1024
 
 DEFAULT_LIMITS = Limits(memory=4 << 30, file_size=8 << 30)
-"""For one fetch: what unpacking a hostile pack may take, and the largest pack."""
+"""For one command: what unpacking a hostile pack may take, and the largest pack."""
 
 
 class GitRepositories:
     """The copies of all repositories, in subfolders of `folder`.
 
     Times in seconds: `refs_ttl` for which a remote's list of refs is used again, `refs_timeout` and `fetch_timeout`
-    for one exchange with a remote. `limits` hold for each fetch. Without `transport` no address is looked at before
+    for one exchange with a remote. `limits` hold for each command. Without `transport` no address is looked at before
     git connects, so only trusted URLs can be opened.
     """
 
@@ -47,7 +47,7 @@ class GitRepositories:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._git = Git(runner, folder)
+        self._git = Git(runner, folder, limits=limits)
         self._transport = transport
         self._refs_ttl = refs_ttl
         self._refs_timeout = refs_timeout

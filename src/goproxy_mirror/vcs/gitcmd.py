@@ -129,10 +129,11 @@ class Remote:
 
 
 class Git:
-    """Runs git commands. `folder` is where the configuration file is kept."""
+    """Runs git commands. `folder` is where the configuration file is kept; `limits` hold where a command has no others."""
 
-    def __init__(self, runner: Runner, folder: Path) -> None:
+    def __init__(self, runner: Runner, folder: Path, *, limits: Limits | None = None) -> None:
         self._runner = runner
+        self._limits = limits
         configuration = folder / "gitconfig"
         if not configuration.is_file() or configuration.read_text() != _CONFIGURATION:
             written = folder / f"gitconfig.{os.getpid()}"
@@ -166,7 +167,7 @@ class Git:
             stdin=stdin,
             timeout=timeout,
             output_limit=output_limit,
-            limits=limits,
+            limits=limits or self._limits,
             inherit=inherit,
         )
 
@@ -177,6 +178,7 @@ class Git:
         *,
         remote: Remote | None = None,
         timeout: float = _READ_SECONDS,
+        limits: Limits | None = None,
     ) -> AbstractAsyncContextManager[Running]:
         """The same as a running process, killed at the end of the block."""
         return self._runner.stream(
@@ -184,6 +186,7 @@ class Git:
             cwd=repository or self._neutral,
             env=self._variables(repository, remote),
             timeout=timeout,
+            limits=limits or self._limits,
         )
 
     def _variables(self, repository: Path | None, remote: Remote | None) -> Mapping[str, str]:

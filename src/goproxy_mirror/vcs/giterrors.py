@@ -61,6 +61,8 @@ _DAMAGED = re.compile(
 
 _SETTINGS = "(settings credentials, netrc)"
 
+_TOO_MUCH = re.compile(r"(?i)out of memory|died of signal|file too large|filesize limit")
+
 # What the other side said comes with this before it, and says nothing about our copy.
 _THEIRS = re.compile(r"^remote: .*$", re.MULTILINE)
 
@@ -151,3 +153,8 @@ def is_gone(stderr: bytes) -> bool:
 def is_damage(stderr: bytes) -> bool:
     """Whether our own copy may be damaged, so that a fresh one is worth a try."""
     return _DAMAGED.search(_THEIRS.sub("", stderr.decode("utf-8", "replace"))) is not None
+
+
+def is_too_much(stderr: bytes) -> bool:
+    """Whether git came to the limits that it runs under."""
+    return _TOO_MUCH.search(_THEIRS.sub("", stderr.decode("utf-8", "replace"))) is not None

@@ -26,6 +26,10 @@ class Damaged(SourceUnavailable):
     """Our copy is not what it was; it will be made anew."""
 
 
+class TooMuch(SourceUnavailable):
+    """What the remote sent takes more memory or disk than a fetch may; asking in another way would not make it less."""
+
+
 class Fetcher:
     """Fetches from one remote. `timeout` in seconds and `limits` bound each fetch."""
 
@@ -48,7 +52,7 @@ class Fetcher:
 
         `leaving_out` is a filter of rev-list(1), or None. `telling` the remote what is here already saves that from
         coming again, but makes it take a revision that is here in parts for a whole one.
-        Raises `Moved`, `Damaged`, and what `Endpoint.talk` and `Endpoint.failure` name.
+        Raises `Moved`, `Damaged`, `TooMuch`, and what `Endpoint.talk` and `Endpoint.failure` name.
         """
         said = () if telling else _TELLING_NOTHING
         filtered = "--no-filter" if leaving_out is None else f"--filter={leaving_out}"
@@ -70,6 +74,9 @@ class Fetcher:
         if done.returncode != 0:
             if giterrors.is_gone(done.stderr):
                 raise self.moved()
+            if giterrors.is_too_much(done.stderr):
+                name = self._endpoint.name
+                raise TooMuch(f"what {name} sent takes more room than a fetch may", source=self._endpoint.url)
             if giterrors.is_damage(done.stderr):
                 raise self.damaged()
             raise self._endpoint.failure(done)

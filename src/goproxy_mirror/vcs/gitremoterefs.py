@@ -7,7 +7,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from goproxy_mirror.process import Completed
+from goproxy_mirror.process import Completed, Limits
 from goproxy_mirror.vcs import gitrefs, objects
 from goproxy_mirror.vcs.gitcmd import REMOTE, Git, Remote
 from goproxy_mirror.vcs.gitrefs import Advertised
@@ -17,6 +17,10 @@ from goproxy_mirror.vcs.shared import Shared
 _LIMIT = 64 << 20
 """Bytes of refs (heads and tags alone) that are read from a remote: about a million."""
 _LINE_LIMIT = 1 << 16
+
+# git keeps all refs in memory before it prints the first, and a server may never come to an end of them. A million
+# takes a third of this.
+_LIMITS = Limits(memory=1 << 30)
 
 
 class RemoteRefs:
@@ -65,7 +69,8 @@ class RemoteRefs:
         """Run `git ls-remote`, and put what it says about HEAD, heads and tags into `lines`."""
         lines.clear()
         arguments = ("ls-remote", "--quiet", "--end-of-options", REMOTE)
-        async with self._git.stream(None, arguments, remote=remote, timeout=self._timeout) as running:
+        stream = self._git.stream(None, arguments, remote=remote, timeout=self._timeout, limits=_LIMITS)
+        async with stream as running:
             running.stdin.close()
             size, left = 0, b""
             while chunk := await running.stdout.read(objects.CHUNK):

@@ -23,7 +23,7 @@ from pathlib import Path
 from goproxy_mirror.errors import SourceTimeout, SourceUnavailable, Unreachable
 from goproxy_mirror.vcs import gitbare, objects
 from goproxy_mirror.vcs.gitcmd import Git
-from goproxy_mirror.vcs.gitfetch import Damaged, Fetcher, Moved
+from goproxy_mirror.vcs.gitfetch import Damaged, Fetcher, Moved, TooMuch
 from goproxy_mirror.vcs.gitlock import FolderLock
 
 _LISTING = ("ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options")
@@ -44,7 +44,8 @@ _BUT_THE_LARGEST = f"blob:limit={LARGEST_FILE}"
 _SMALL_FILES = "blob:limit=4k"
 _NO_FILES = "blob:none"
 
-_NO_REFUSAL = (Unreachable, SourceTimeout, Damaged)
+_NO_ANSWER = (Unreachable, SourceTimeout, Damaged)
+_NO_REFUSAL = (*_NO_ANSWER, TooMuch)
 """Failures that say nothing about what the server can do."""
 
 
@@ -186,7 +187,7 @@ class LocalCopy:
         together = {**dict(others[: _MOST_AT_ONCE - 1]), oid: name}
         try:
             await self._fetch_revisions(together, lock, sha256=sha256)
-        except _NO_REFUSAL:
+        except _NO_ANSWER:
             raise
         except SourceUnavailable:
             if len(together) == 1:
