@@ -128,6 +128,17 @@ async def test_denied_path_with_unreachable_host_is_absent(error: MirrorError) -
         await said(chain((FakeSource("a", NO), ","), direct=FakeHomes("homes", error)))
 
 
+async def test_denied_path_with_forbidden_host_is_absent() -> None:
+    """The same where the resolver gives all hosts addresses that we may not go to; how to permit them is said."""
+    blocked = Blocked(
+        "x.test has the address 198.18.0.1. To permit such addresses: --allow-address 198.18.0.0/15"
+    )
+    with pytest.raises(NotFound, match="--allow-address"):
+        await said(chain((FakeSource("a", NO), ","), direct=FakeHomes("homes", blocked)))
+    with pytest.raises(Blocked):
+        await said(chain(direct=FakeHomes("homes", blocked)))
+
+
 async def test_failing_origin_is_no_absence() -> None:
     """An origin that is there and fails is an outage, even where an upstream denied the path."""
     with pytest.raises(SourceUnavailable):

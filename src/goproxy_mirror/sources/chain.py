@@ -109,10 +109,11 @@ class Chain(Walking):
             except (NotFound, StorageError):
                 raise  # whoever stands behind `direct` can know, and a full disk is no home's failure
             except MirrorError as error:
-                if noes and is_out_of_reach(error):
+                if noes and (is_out_of_reach(error) or isinstance(error, Blocked)):
                     # The go command asks every prefix of an import path, and stops at a failure: where an upstream denies
-                    # one, a host that is not there does not make it exist (lookupDirect in cmd/go/internal/modfetch/repo.go).
-                    raise _said_no(noes) from error
+                    # one, a host that is not there, or that we may not go to, does not make it exist (lookupDirect in
+                    # cmd/go/internal/modfetch/repo.go). What may be done about the latter is said all the same.
+                    raise _said_no([*noes, error] if isinstance(error, Blocked) else noes) from error
                 outages.append(error)
         for step, is_back in zip(passed, await self._are_back(passed), strict=True):
             if not is_back:
@@ -174,8 +175,8 @@ class Chain(Walking):
         return self._homes.mirrors_of(path, builtin=self._ending.direct)
 
 
-def _said_no(noes: Sequence[NotFound]) -> NotFound:
-    return noes[0] if len(noes) == 1 else NotFound("\n".join(dict.fromkeys(no.message for no in noes)))
+def _said_no(noes: Sequence[MirrorError]) -> NotFound:
+    return NotFound("\n".join(dict.fromkeys(no.message for no in noes)), source=noes[0].source)
 
 
 def _not_back(step: Step) -> Unreachable:

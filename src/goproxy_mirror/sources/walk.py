@@ -7,7 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from goproxy_mirror.errors import MirrorError, SecurityError, SourceUnavailable, Undiscovered, Unreachable
+from goproxy_mirror.errors import (
+    Blocked,
+    MirrorError,
+    SecurityError,
+    SourceUnavailable,
+    Undiscovered,
+    Unreachable,
+)
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
 from goproxy_mirror.ports import Found, Info, Source
@@ -70,6 +77,8 @@ def joined(errors: Iterable[MirrorError]) -> MirrorError:
     source = failures[-1].source
     if any(isinstance(error, SecurityError) for error in failures):
         return SecurityError(text, source=source)
-    if all(is_out_of_reach(error) for error in failures):
+    if all(isinstance(error, Blocked) for error in failures):
+        return Blocked(text, source=source)
+    if all(is_out_of_reach(error) or isinstance(error, Blocked) for error in failures):
         return Undiscovered(text, source=source)
     return SourceUnavailable(text, source=source)
