@@ -262,3 +262,12 @@ async def test_a_host_that_is_back_is_known_at_once(transport: Transport, names:
         assert await transport.is_back(f"http://{here}")
         assert not await transport.is_back(f"http://{gone}")
         assert [transport.hosts.resting(host) for host in (here, gone)] == [False, True]
+
+
+async def test_who_rests_is_not_looked_for_by_everybody(transport: Transport, names: Names) -> None:
+    """One look at a host that rests serves all who ask within the next seconds."""
+    names.table["x.test"] = ["127.0.0.1"]
+    transport.hosts.rest("x.test:1")
+    for _ in range(5):
+        assert not await transport.is_back("http://x.test:1")
+    assert names.asked == ["x.test"]

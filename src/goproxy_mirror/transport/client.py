@@ -196,8 +196,9 @@ class Transport:
     async def is_back(self, url: str, *, led: bool = False) -> bool:
         """Whether a host that rests can be connected to again.
 
-        Waits for a second at most. The trial goes on behind, and ends the rest where it comes about: so those who ask
-        a host that is swallowed by the network lose a second each, and who asks one that is back gets its answer.
+        Waits for a second at most, and looks every few seconds only. The trial goes on behind, and ends the rest where it
+        comes about: so hardly anybody loses time to a host that the network swallows, and who asks one that is back
+        gets its answer.
         """
         try:
             target = target_of(url, led=led)

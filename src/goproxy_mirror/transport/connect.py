@@ -32,6 +32,9 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 _STAGGER = 0.25
 """Seconds after which the next address is tried beside the one that has not answered yet (RFC 8305 §5)."""
 
+_TRIED_AGAIN = 10.0
+"""Seconds between two looks at a host that rests."""
+
 _MOST_ADDRESSES = 8
 _LOCAL_NAMES = (".localhost", ".local", ".localdomain", ".internal", ".home.arpa")
 
@@ -91,6 +94,9 @@ class Connector:
         self._timeout = timeout
         self._chosen: Memo[tuple[str, int, bool], VettedAddress] = Memo(ttl=REST)
         self._tried: Memo[tuple[str, str, int, bool], VettedAddress] = Memo(ttl=REST)
+        self._again: Memo[tuple[str, str, int, bool], VettedAddress] = Memo(
+            ttl=0, error_ttl=lambda _: _TRIED_AGAIN
+        )
 
     async def address(self, target: Target) -> VettedAddress:
         """Where a host that nobody vouches for may be connected to. Raises `Blocked` or `Unreachable`."""
@@ -103,9 +109,12 @@ class Connector:
         return await self._tried.get(key, lambda: self._try(target, led=led))
 
     async def try_again(self, target: Target, *, led: bool) -> None:
-        """Connect to a host, whatever is remembered of it. Raises `Blocked` or `Unreachable`."""
-        self._tried.forget((target.scheme, target.host, target.port, led))
-        await self.connectable(target, led=led)
+        """Connect to a host that rests; one that is still not there is tried every few seconds, not by everybody.
+
+        Raises `Blocked` or `Unreachable`.
+        """
+        key = (target.scheme, target.host, target.port, led)
+        await self._again.get(key, lambda: self._try(target, led=led))
 
     async def open(self, target: Target) -> Streams:
         """A connection to a host that nobody vouches for, at a vetted address or by way of the forward proxy.
@@ -128,6 +137,7 @@ class Connector:
     async def aclose(self) -> None:
         await self._chosen.aclose()
         await self._tried.aclose()
+        await self._again.aclose()
 
     async def _choose(self, target: Target) -> VettedAddress:
         addresses = await self.vetted(target)
