@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from goproxy_mirror.ports import RepoRoot
+from goproxy_mirror.vcs.gocommand import direct_environment, git_instead, json_values
 from tests.world.go import go_binary
 from tests.world.internet import Internet
 
@@ -72,12 +73,7 @@ class Reference:
             [str(go_binary()), *arguments], cwd=self.folder, env=self.env, capture_output=True, check=False
         )
         self.seconds += time.monotonic() - started
-        text, values, position = done.stdout.decode(), [], 0
-        decoder = json.JSONDecoder()
-        while position < len(text.rstrip()):
-            value, position = decoder.raw_decode(text, position)
-            position += len(text[position:]) - len(text[position:].lstrip())
-            values.append(value)
+        values = json_values(done.stdout.decode())
         if not values:
             raise RuntimeError(f"go {' '.join(arguments[:3])}: {done.stderr.decode()}")
         return values
@@ -109,24 +105,7 @@ def go_environment(folder: Path, instead: Mapping[str, str]) -> dict[str, str]:
 
     `instead` names for a repository's URL the one that git is to use instead of it.
     """
-    config = folder / "gitconfig"
-    sections = (f'[url "{real}"]\n\tinsteadOf = {url}\n' for url, real in instead.items())
-    config.write_text("".join(sections) + "[safe]\n\tdirectory = *\n")
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": str(config),
-        "GOPATH": str(folder / "gopath"),
-        "GOMODCACHE": str(folder / "modcache"),
-        "GOCACHE": str(folder / "build"),
-        "GOENV": "off",
-        "GOFLAGS": "-modcacherw",
-        "GOPROXY": "direct",
-        "GOSUMDB": "off",
-        "GOTOOLCHAIN": "local",
-        "GOTELEMETRY": "off",
-    }
+    return {"PATH": os.environ["PATH"], **direct_environment(folder), **git_instead(folder, instead)}
 
 
 def names_in(file: Path) -> list[str]:

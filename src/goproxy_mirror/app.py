@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,6 +61,15 @@ _HOUSEKEEPING = 600.0
 """Seconds between two looks at the git repositories."""
 
 Around = Callable[[Services], Services]
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Repositories that the operator names, and the means to start another program beside them."""
+
+    repositories: GitRepositories
+    transport: Transport
+    runner: Runner
 
 
 def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) -> int:
@@ -134,24 +144,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything that one process answers with, wired; closed when the context is left."""
     async with AsyncExitStack() as stack:
         hosts = Hosts(rest=settings.host_rest)
-        seller: Transport | None = None
-        if buys_tokens(settings):
-            seller = _transport(settings, Hosts())
-            stack.push_async_callback(seller.aclose)
-        credentials = keyring(settings, seller.post if seller else None)
-        transport = _transport(settings, hosts, credentials)
-        stack.push_async_callback(transport.aclose)
+        transport, repositories, credentials = _outside(stack, settings, hosts)
         storage = LocalStorage(settings.store)
         with suppress(StorageError):  # what is held can be served all the same
             await asyncio.to_thread(storage.open)  # again, since a worker may take the place of a killed one
         turns = FileTurns(settings.state / "turns", wait=settings.fetch_timeout)
-        repositories = GitRepositories(
-            settings.state / "git",
-            _runner(settings),
-            transport,
-            fetch_timeout=settings.fetch_timeout,
-            credentials=credentials,
-        )
         fallbacks = FallbackRepositories(
             settings.state / "go", _runner(settings), transport, timeout=settings.fetch_timeout
         )
@@ -176,6 +173,39 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(tasks.create_task(_keep_house(repositories, settings.git_cache_size)).cancel)
         yield Services(modules, ChecksumService(databases, policy), partial(_ready, storage))
+
+
+@asynccontextmanager
+async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
+    """What `build` works with; closed when the context is left. Raises `SettingError` and `NeedsTool`."""
+    start_log(settings.log_level, settings.log_format)
+    settings.state.mkdir(parents=True, exist_ok=True)
+    runner = _runner(settings)
+    await check_git(runner)
+    async with AsyncExitStack() as stack:
+        transport, repositories, _ = _outside(stack, settings, Hosts())
+        yield Workshop(repositories, transport, runner)
+
+
+def _outside(
+    stack: AsyncExitStack, settings: Settings, hosts: Hosts
+) -> tuple[Transport, GitRepositories, Credentials]:
+    """The ways out of this process, and what opens private places on them."""
+    seller: Transport | None = None
+    if buys_tokens(settings):
+        seller = _transport(settings, Hosts())
+        stack.push_async_callback(seller.aclose)
+    credentials = keyring(settings, seller.post if seller else None)
+    transport = _transport(settings, hosts, credentials)
+    stack.push_async_callback(transport.aclose)
+    repositories = GitRepositories(
+        settings.state / "git",
+        _runner(settings),
+        transport,
+        fetch_timeout=settings.fetch_timeout,
+        credentials=credentials,
+    )
+    return transport, repositories, credentials
 
 
 def _transport(settings: Settings, hosts: Hosts, credentials: Credentials | None = None) -> Transport:

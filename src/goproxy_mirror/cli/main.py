@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import typer
 
 from goproxy_mirror import __version__
-from goproxy_mirror.cli import config, env, fetch, goproxyio, run, serve
+from goproxy_mirror.cli import build, config, env, fetch, goproxyio, run, serve
 from goproxy_mirror.errors import MirrorError, SettingError
 
 PROGRAM = "goproxy-mirror"
@@ -48,6 +48,7 @@ def _global(
 program.command()(serve.serve)
 program.command(context_settings={"allow_interspersed_args": False})(run.run)
 program.command()(fetch.fetch)
+program.command()(build.build)
 program.add_typer(config.program, name="config")
 program.command()(env.env)
 

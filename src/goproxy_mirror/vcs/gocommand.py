@@ -67,13 +67,24 @@ class GoAnswer:
 
 
 class GoCommand:
-    """Asks about the modules of one repository. What it fetched stays in `folder`, so that the next question costs less."""
+    """Asks about the modules of one repository. What it fetched stays in `folder`, so that the next question costs less.
 
-    def __init__(self, folder: Path, runner: Runner, transport: Transport, root: RepoRoot) -> None:
+    `also` is added to its environment.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        runner: Runner,
+        transport: Transport,
+        root: RepoRoot,
+        also: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self._runner = runner
         self._transport = transport
         self._root = root
+        self._also = dict(also or {})
 
     async def ask(self, *arguments: str, timeout: float) -> GoAnswer:
         """Run `go ARGUMENTS`, which print one JSON object.
@@ -115,6 +126,7 @@ class GoCommand:
             **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY"), gate.page_url),
             **dict.fromkeys(("https_proxy", "http_proxy"), gate.tunnel_url),
             **dict.fromkeys(("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"), ""),
+            **self._also,
         }
 
 
@@ -144,12 +156,21 @@ def direct_environment(folder: Path) -> dict[str, str]:
     }
 
 
-def git_instead(folder: Path, instead: Mapping[str, str]) -> dict[str, str]:
-    """What makes git use another URL for each of these, and nobody's configuration; for a go command in `folder`."""
+def git_instead(folder: Path, instead: Mapping[str, str], *, proxy: str = "") -> dict[str, str]:
+    """What makes git use another URL for each of these, a forward proxy or none, and nobody's configuration.
+
+    For a go command whose files are in `folder`.
+    """
     config = folder / "gitconfig"
     sections = [f'[url "{_quoted(real)}"]\n\tinsteadOf = "{_quoted(url)}"\n' for url, real in instead.items()]
-    config.write_text("".join([*sections, "[safe]\n\tdirectory = *\n"]))
-    return {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(config), "GIT_TERMINAL_PROMPT": "0"}
+    sections.append(f'[safe]\n\tdirectory = *\n[http]\n\tproxy = "{_quoted(proxy)}"\n')
+    config.write_text("".join(sections))
+    return {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(config),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file:http:https",
+    }
 
 
 def json_values(text: str) -> list[Any]:
