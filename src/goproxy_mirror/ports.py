@@ -30,10 +30,14 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T_co]):
-    """An answer, and the home that gave it."""
+    """An answer, and the home that gave it.
+
+    `info` is the `.info` of the revision that a `.mod` or a `.zip` was made of, where it was made of one here.
+    """
 
     value: T_co
     home: Home
+    info: Info | None = None
 
 
 @dataclass(frozen=True, slots=True)

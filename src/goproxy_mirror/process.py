@@ -262,7 +262,10 @@ def _kill_group(pid: int, transport: asyncio.SubprocessTransport) -> None:
 
 
 def _limit(pid: int, limits: Limits) -> None:
-    """Hand the limits to the kernel: after the start, since between fork and exec Python is not safe."""
+    """Hand the limits to the kernel: after the start, since between fork and exec Python is not safe.
+
+    So a program may have started others meanwhile, which are looked for; those to come inherit the limits.
+    """
     if sys.platform == "linux":
         import resource  # noqa: PLC0415 - exists on Unix alone
 
@@ -275,6 +278,9 @@ def _limit(pid: int, limits: Limits) -> None:
             if value is not None:
                 with contextlib.suppress(ProcessLookupError, PermissionError, ValueError):
                     resource.prlimit(pid, kind, (value, value))
+        with contextlib.suppress(OSError):
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                _limit(int(child), limits)
 
 
 async def foreground(argv: Sequence[str], env: Mapping[str, str]) -> int:

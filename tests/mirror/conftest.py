@@ -13,7 +13,7 @@ from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.freshness import Absences, Freshness, RecentAnswers
 from goproxy_mirror.mirror.policy import Policy
 from goproxy_mirror.mirror.service import MirrorService
-from goproxy_mirror.ports import Kept
+from goproxy_mirror.ports import Kept, Source
 from goproxy_mirror.protocol import Latest, List, Resolve
 from goproxy_mirror.state.files import FileAnswers, FileTurns, Journal
 from goproxy_mirror.storage.local import LocalStorage
@@ -21,9 +21,9 @@ from tests.fakes.sources import FakeSource
 
 
 class Journey:
-    """One process's journey; `source` is what everything public comes from, `origin` what private modules do."""
+    """One process's journey; `source` is what everything public comes from (or else `public`), `origin` what private modules do."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, public: Source | None = None) -> None:
         self.folder = folder
         self.storage = LocalStorage(folder / "store")
         self.storage.open()
@@ -40,7 +40,7 @@ class Journey:
                 direct="corp.example",
                 origin=self.origin,
                 routes=(),
-                public=self.source,
+                public=public or self.source,
                 unlisted="corp.example",
             ),
             catalog=self.catalog,

@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.errors import NotFound
+from goproxy_mirror.errors import NotFound, SecurityError
+from goproxy_mirror.mirror.answers import FileAnswer
+from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.version import ModuleVersion, Version
+from goproxy_mirror.ports import FileKind
+from goproxy_mirror.protocol import File
+from tests.mirror.conftest import Journey
 from tests.threats.conftest import Agree
-from tests.threats.hostile import GO_MOD, Ours
+from tests.threats.hostile import GO_MOD, ROOT, Ours
 from tests.threats.measured import LIST, measure
 from tests.vcs.gitkit import Repo, serve
 
@@ -155,3 +161,32 @@ async def test_g12__a_moved_tag(repo: Repo, ours: Ours) -> None:
     repo.git("update-ref", "-d", "refs/tags/v1.0.0")
     gone = Ours(ours.state / "gone")
     assert isinstance((await gone.says(repo.url, "v1.0.0")).error, NotFound)
+
+
+@pytest.mark.parametrize("first", [FileKind.INFO, FileKind.MOD, FileKind.ZIP])
+async def test_g12__a_tag_that_moves_between_two_files(first: FileKind, repo: Repo, tmp_path: Path) -> None:
+    """Files of two commits are never published as one version: whichever came first says which commit it is."""
+    repo.commit({"go.mod": GO_MOD, "a.go": "package a\n"}, tags=("v1.0.0", "v1.1.0"))
+    mv = ModuleVersion(ModulePath.parse(ROOT), Version("v1.0.0"))
+    other = ModuleVersion(mv.path, Version("v1.1.0"))
+    before = Journey(tmp_path / "mirror", Ours(tmp_path / "before").source(repo.url))
+    async with before.flights:
+        published = await _file(before, mv, first)
+    # The go.mod is the same, so that nothing but the commit tells the two apart.
+    repo.git("update-ref", "refs/tags/v1.0.0", repo.commit({"go.mod": GO_MOD, "a.go": "package evil\n"}))
+    after = Journey(tmp_path / "mirror", Ours(tmp_path / "after").source(repo.url))
+    async with after.flights:
+        for kind in {FileKind.MOD, FileKind.ZIP} - {first}:
+            with pytest.raises(SecurityError, match="tag was moved"):
+                await _file(after, mv, kind)
+        assert await _file(after, mv, first) == published
+        # Positive control: a version whose tag has stayed where it was is completed.
+        for kind in (first, *FileKind):
+            assert await _file(after, other, kind)
+
+
+async def _file(journey: Journey, mv: ModuleVersion, kind: FileKind) -> bytes:
+    """A file of a version, as the journey answers it."""
+    answer = await journey.service.answer(File(mv, kind))
+    assert isinstance(answer, FileAnswer)
+    return answer.file.path.read_bytes()

@@ -55,18 +55,24 @@ class ModuleBuilder:
 
     async def go_mod(self, version: Version) -> bytes:
         """The `.mod` of exactly that version: the raw blob, or what stands in for a missing one."""
-        naming, _ = await self._look()
-        data = go_mod_of(await self._exactly(version, naming), self._path)
+        return (await self.go_mod_and_info(version))[0]
+
+    async def go_mod_and_info(self, version: Version) -> tuple[bytes, Info]:
+        """The same, with the `.info` of the revision that it is of."""
+        naming, layout = await self._look()
+        named = await self._exactly(version, naming)
+        data = go_mod_of(named, self._path)
         if len(data) > MAX_GO_MOD:
             message = f"{self._path}@{version}: the go.mod has {len(data)} bytes; {MAX_GO_MOD} are allowed"
             raise Unbuildable(message, source=self._repository.url)
-        return data
+        return data, self._info(named, layout)
 
-    async def zip(self, version: Version, into: Path) -> None:
-        """Write the zip to `into`; what stands there after a failure is worthless."""
-        naming, _ = await self._look()
+    async def zip(self, version: Version, into: Path) -> Info:
+        """Write the zip to `into`; what stands there after a failure is worthless. The `.info` of its revision."""
+        naming, layout = await self._look()
         named = await self._exactly(version, naming)
         await write_zip(self._repository, named, ModuleVersion(self._path, version), into)
+        return self._info(named, layout)
 
     async def _look(self) -> tuple[Naming, Layout]:
         layout = Layout(self._root, self._path)

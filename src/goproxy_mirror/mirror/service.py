@@ -17,6 +17,7 @@ import structlog
 from goproxy_mirror.errors import (
     MirrorError,
     NotFound,
+    SecurityError,
     SourceTimeout,
     SourceUnavailable,
     StorageError,
@@ -26,9 +27,21 @@ from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.freshness import Absences, Age, Freshness, RecentAnswers
+from goproxy_mirror.mirror.pins import commit_of
 from goproxy_mirror.mirror.policy import Policy
 from goproxy_mirror.module.version import ModuleVersion, Version
-from goproxy_mirror.ports import FileKind, Found, Home, Kept, Provenance, Source, Storage, StoredFile, Turns
+from goproxy_mirror.ports import (
+    FileKind,
+    Found,
+    Home,
+    Info,
+    Kept,
+    Provenance,
+    Source,
+    Storage,
+    StoredFile,
+    Turns,
+)
 from goproxy_mirror.protocol import File, Latest, List, Resolve, file_key
 
 log = structlog.get_logger(__name__)
@@ -105,7 +118,9 @@ class MirrorService:
             async with self._storage.stage() as staged:
                 places = self._places_of_zips if kind is FileKind.ZIP else self._places
                 async with self._fetching(key, f"{mv}{kind.value}", places):
-                    home = await _bring(self._policy.source(mv.path), mv, kind, staged)
+                    home, info = await _bring(self._policy.source(mv.path), mv, kind, staged)
+                if info is not None:
+                    await self._pin(mv, info, home)
                 stored = await self._publish(key, staged, home)
         log.info(
             "fetched",
@@ -115,7 +130,7 @@ class MirrorService:
             home=home.name,
             size=stored.size,
         )
-        if kind is not FileKind.ZIP:
+        if kind is not FileKind.ZIP or info is not None:
             self._catalog.changed(mv.path)
             self._flights.start(f"derive {mv.path}", lambda: self._catalog.derive(mv.path))
         return FileAnswer(stored, kind, home.name)
@@ -125,6 +140,28 @@ class MirrorService:
         size = (await asyncio.to_thread(staged.stat)).st_size
         await self._provenance.record(key, home, size=size, proven=False)
         return await self._storage.create(key, staged)
+
+    async def _pin(self, mv: ModuleVersion, info: Info, home: Home) -> None:
+        """Let the `.info` that is published first say which commit the version is, and hold every file built here to it.
+
+        A tag can be moved between the fetches of two files. Raises `SecurityError` where it was.
+        """
+        key = file_key(mv, FileKind.INFO)
+        stored = self._storage.look(key)
+        if stored is None:
+            async with self._storage.stage() as staged:
+                with disk_failures("write the file"):
+                    await asyncio.to_thread(staged.write_bytes, info.body)
+                stored = await self._publish(key, staged, home)
+        with disk_failures("read the file"):
+            held = await asyncio.to_thread(stored.path.read_bytes)
+        was, now = commit_of(held), commit_of(info.body)
+        if was is not None and now is not None and was != now:
+            raise SecurityError(
+                f"{mv}: its tag was moved: here it is commit {was:.12}, and at {home.name} it is {now:.12} now. "
+                "What is published stays as it is; ask its author for a new version",
+                source=home.name,
+            )
 
     # Lists, `@latest` and queries: they change, so they have a time to live.
 
@@ -239,10 +276,11 @@ class MirrorService:
         )
 
 
-async def _bring(source: Source, mv: ModuleVersion, kind: FileKind, staged: Path) -> Home:
-    """One file of a module version, written to `staged`."""
+async def _bring(source: Source, mv: ModuleVersion, kind: FileKind, staged: Path) -> tuple[Home, Info | None]:
+    """One file of a module version, written to `staged`; its home, and the `.info` of what it was made of, if that is known."""
     if kind is FileKind.ZIP:
-        return (await source.zip(mv, staged)).home
+        found = await source.zip(mv, staged)
+        return found.home, found.info
     body: Found[bytes]
     if kind is FileKind.MOD:
         body = await source.go_mod(mv)
@@ -251,7 +289,7 @@ async def _bring(source: Source, mv: ModuleVersion, kind: FileKind, staged: Path
         body = Found(info.value.body, info.home)
     with disk_failures("write the file"):
         await asyncio.to_thread(staged.write_bytes, body.value)
-    return body.home
+    return body.home, body.info
 
 
 def _listed(held: Iterable[Version]) -> list[Version]:

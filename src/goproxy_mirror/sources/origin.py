@@ -41,10 +41,13 @@ class RepositorySource:
         return await self._said(self._builder(mv.path).info(mv.version))
 
     async def go_mod(self, mv: ModuleVersion) -> Found[bytes]:
-        return await self._said(self._builder(mv.path).go_mod(mv.version))
+        found = await self._said(self._builder(mv.path).go_mod_and_info(mv.version))
+        data, info = found.value
+        return Found(data, found.home, info)
 
     async def zip(self, mv: ModuleVersion, into: Path) -> Found[None]:
-        return await self._said(self._builder(mv.path).zip(mv.version, into))
+        found = await self._said(self._builder(mv.path).zip(mv.version, into))
+        return Found(None, found.home, found.value)
 
     def _builder(self, path: ModulePath) -> ModuleBuilder:
         return ModuleBuilder(self._repository, self._root, path)
