@@ -7,7 +7,7 @@ from goproxy_mirror.builder.snapshot import Revision, Snapshot
 from goproxy_mirror.errors import NotFound
 from goproxy_mirror.module import pseudo, semver
 from goproxy_mirror.module.modfile import module_path
-from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.path import ModulePath, split_path_version
 from goproxy_mirror.module.version import INCOMPATIBLE
 from goproxy_mirror.ports import RepoRoot, Repository
 from goproxy_mirror.vcs.hosts import static_root
@@ -29,6 +29,9 @@ async def find_module(repository: Repository, version: str) -> ModulePath:
     revision = await _revision(snapshot, version)
     go_mod = await snapshot.blob(revision.commit, "go.mod", GO_MOD_READ_LIMIT)
     named = module_path(go_mod) if go_mod is not None else ""
+    parts = semver.split(version)
+    if named and parts is not None and parts.short:
+        return _of_major(ModulePath.parse(named), semver.major(version))
     if not named:
         where = version or "the default branch"
         what = "no go.mod" if go_mod is None else "a go.mod without a module line"
@@ -40,8 +43,8 @@ async def find_module(repository: Repository, version: str) -> ModulePath:
 async def find_root(repository: Repository, path: ModulePath, version: str, url: str) -> RepoRoot:
     """Which part of a module's path the repository's root stands for; `url` is where its origin is said to be.
 
-    Known hosts tell by the path. Else a folder's go.mod that names the module tells; where there is none, it is the
-    module in the root.
+    Known hosts tell by the path. Else a folder's go.mod that names the module tells, or the root's by the name that both
+    begin with. Where neither does, it is the module in the root.
     """
     known = static_root(path.value)
     if known is not None:
@@ -64,12 +67,24 @@ async def find_root(repository: Repository, path: ModulePath, version: str, url:
             go_mod = await snapshot.blob(revision.commit, file, GO_MOD_READ_LIMIT)
             if go_mod is not None and module_path(go_mod) == path.value:
                 return root
+    upper = await snapshot.blob((await snapshot.head()).commit, "go.mod", GO_MOD_READ_LIMIT)
+    above = split_path_version(module_path(upper)) if upper is not None else None
+    if above is not None and path.value.startswith(f"{above[0]}/"):
+        return RepoRoot(above[0], "git", url)
     return RepoRoot(prefix, "git", url)
 
 
 def without_tag_prefix(root: RepoRoot, path: ModulePath, version: str) -> str:
     """The version in a tag of the module (`sub/v1.0.0`); anything else as it is."""
     return version.removeprefix(Layout(root, path).tag_prefix)
+
+
+def _of_major(path: ModulePath, major: str) -> ModulePath:
+    """The module of the same name and another major version; gopkg.in's keep theirs."""
+    prefix, own = path.split_major()
+    if own and not own.startswith("/"):
+        return path
+    return ModulePath.parse(prefix if major in {"v0", "v1"} else f"{prefix}/{major}")
 
 
 async def _revision(snapshot: Snapshot, version: str) -> Revision:
