@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import json
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from goproxy_mirror.errors import NotFound, SourceTimeout, SourceUnavailable, StorageFull
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
 from goproxy_mirror.module.version import ModuleVersion
-from goproxy_mirror.ports import FileKind, Found, Home
+from goproxy_mirror.ports import FileKind, Found, Home, Kept
 from goproxy_mirror.protocol import File, Latest, List, parse
 from tests.fakes.sources import FakeSource
 from tests.mirror.conftest import Journey
@@ -267,6 +268,18 @@ async def test_aging_list_is_refreshed_behind(journey: Journey) -> None:
     await settled(journey, lambda: len(journey.source.asked) == 2)
     await settled(journey, lambda: not journey.flights._tasks)
     assert (await texted(journey, "/example.com/m/@v/list")).body == b"v1.0.0\nv1.1.0\n"
+
+
+async def test_one_worker_refreshes_for_all(journey: Journey) -> None:
+    """An aging list that another worker has just asked for again is not asked for once more."""
+    request = text("/example.com/m/@v/list")
+    await texted(journey, "/example.com/m/@v/list")
+    await journey.age(request, 40)
+    await journey.answers.put(request.key, Kept(b"v1.0.0\nv1.1.0\n", time.time(), None))
+    assert (await texted(journey, "/example.com/m/@v/list")).body == b"v1.0.0\n"
+    await settled(journey, lambda: not journey.flights._tasks)
+    assert (await texted(journey, "/example.com/m/@v/list")).body == b"v1.0.0\nv1.1.0\n"
+    assert len(journey.source.asked) == 1
 
 
 async def test_old_list_is_asked_for_first(journey: Journey) -> None:

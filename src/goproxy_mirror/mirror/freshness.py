@@ -53,11 +53,13 @@ class RecentAnswers:
         if kept is not None and self._freshness.age(kept, time.time()) is not Age.OLD:
             self._memory.move_to_end(key)
             return kept
-        # Another worker may have asked again in the meantime.
+        return await self.get_shared(key) or kept
+
+    async def get_shared(self, key: str) -> Kept | None:
+        """The answer as the worker that asked last has left it."""
         shared = await self._shared.get(key)
-        if shared is None:
-            return kept
-        self._remember(key, shared)
+        if shared is not None:
+            self._remember(key, shared)
         return shared
 
     async def put(self, key: str, kept: Kept) -> None:
@@ -66,6 +68,7 @@ class RecentAnswers:
 
     def _remember(self, key: str, kept: Kept) -> None:
         if len(kept.body) > self._largest:
+            self._memory.pop(key, None)
             return
         self._memory[key] = kept
         self._memory.move_to_end(key)

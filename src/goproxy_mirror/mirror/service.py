@@ -195,7 +195,7 @@ class MirrorService:
 
     async def _fetch_text(self, request: List | Latest | Resolve) -> Kept:
         async with self._turns.hold(request.key):
-            kept = await self._answers.get(request.key)
+            kept = await self._answers.get_shared(request.key)
             if kept is not None and self._freshness.age(kept, time.time()) is Age.FRESH:
                 return kept  # another worker was first
             async with self._fetching(request.key, str(request), self._places):
