@@ -74,7 +74,9 @@ async def test_failures() -> None:
     """Failures are named, a few of them; an absence is what the go command lives by."""
     journal = Journal()
     await listened(journal, NotFound("no"), SourceUnavailable("https://a.example\ndid not answer"))
-    assert journal.lines(failures=True) == ["failed: the versions of a.example/m: https://a.example did not answer"]
+    assert journal.lines(failures=True) == [
+        "failed: the versions of a.example/m: https://a.example did not answer"
+    ]
     assert journal.lines(failures=False) == []
 
 
