@@ -36,16 +36,16 @@ def ours(tmp_path: Path) -> Ours:
 def agree(direct: Direct, ours: Ours) -> Agree:
     """See `_agree`: the go command's word and ours, from a local path and over HTTP."""
 
-    async def agree(repo: Repo, *queries: str, path: str = ROOT) -> list[Said]:
+    async def agree(repo: Repo, *queries: str, path: str = ROOT, local: bool = True) -> list[Said]:
         """What the go command accepts is the same here, and what it refuses is refused by an authority's no.
 
-        Returns what was said here of each query.
+        Returns what was said here of each query. Without `local`, over HTTP alone.
         """
         theirs = direct.says(repo, *queries, path=path)
         with serve(repo.folder.parent) as served:
             served.config["uploadpack.allowFilter"] = "true"
             served.config["uploadpack.allowAnySHA1InWant"] = "true"
-            for url in (f"{served.base}/{repo.folder.name}", repo.url):
+            for url in (f"{served.base}/{repo.folder.name}", repo.url)[: 2 if local else 1]:
                 said = [await ours.says(url, query, path=path) for query in queries]
                 for query, here, there in zip(queries, said, theirs, strict=True):
                     assert here.facts == there.facts, f"{query} at {url}: {here.refused!r} {there.refused!r}"

@@ -91,13 +91,13 @@ async def test_g05__a_go_mod_of_more_than_16_mib(repo: Repo, direct: Direct, our
 
 
 def test_g06__very_many_tags(repo: Repo, tmp_path: Path) -> None:
-    """200,000 tags are listed (a million take five times as much); more bytes of them than are read are an outage."""
+    """100,000 tags are listed (a million take ten times as long, and 650 MB); more bytes of them than are read are an outage."""
     commit = repo.commit({"go.mod": GO_MOD}, tags=("v1.0.0",))
     packed = repo.folder / "packed-refs"
     head = "# pack-refs with: peeled fully-peeled sorted \n"
-    packed.write_text(head + "".join(f"{commit} refs/tags/v1.{each}.0\n" for each in range(100_000, 300_000)))
+    packed.write_text(head + "".join(f"{commit} refs/tags/v1.{each}.0\n" for each in range(100_000, 200_000)))
     listed = measure(repo.url, tmp_path / "listed", LIST)
-    assert listed.versions == 200_001
+    assert listed.versions == 100_001
     assert listed.peak < 500 * MB
     one = measure(repo.url, tmp_path / "listed", "v1.123456.0")
     assert one.h1
