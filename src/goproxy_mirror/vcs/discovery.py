@@ -127,7 +127,9 @@ class Discovery:
         """What an entry says, checked."""
         if entry.vcs not in {"mod", *SYSTEMS}:
             dropped = ", which Go 1.27 dropped" if entry.vcs == "bzr" else ""
-            raise NotFound(f"{path}: {page} names the unknown version control system {entry.vcs!a:.40}{dropped}")
+            raise NotFound(
+                f"{path}: {page} names the unknown version control system {entry.vcs!a:.40}{dropped}"
+            )
         subdir = _subdir(path, page, entry.subdir)
         url = _repository(path, page, entry.url)
         self._check_system(entry.vcs, entry.prefix)
