@@ -28,6 +28,7 @@ from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.freshness import Absences, Age, Freshness, RecentAnswers
 from goproxy_mirror.mirror.pins import commit_of
+from goproxy_mirror.mirror.places import Places
 from goproxy_mirror.mirror.policy import Policy
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import (
@@ -87,8 +88,8 @@ class MirrorService:
         self._absences = absences
         self._provenance = provenance
         self._fetch_timeout = fetch_timeout
-        self._places = asyncio.Semaphore(parallel)
-        self._places_of_zips = asyncio.Semaphore(parallel)
+        self._places = Places(parallel)
+        self._places_of_zips = Places(parallel)
 
     async def answer(
         self, request: List | Latest | Resolve | File, *, fetch: bool = True
@@ -117,7 +118,7 @@ class MirrorService:
                 return FileAnswer(stored, kind)
             async with self._storage.stage() as staged:
                 places = self._places_of_zips if kind is FileKind.ZIP else self._places
-                async with self._fetching(key, f"{mv}{kind.value}", places):
+                async with places.of(mv.path), self._fetching(key, f"{mv}{kind.value}"):
                     home, info = await _bring(self._policy.source(mv.path), mv, kind, staged)
                 if info is not None:
                     await self._pin(mv, info, home)
@@ -198,7 +199,7 @@ class MirrorService:
             kept = await self._answers.get_shared(request.key)
             if kept is not None and self._freshness.age(kept, time.time()) is Age.FRESH:
                 return kept  # another worker was first
-            async with self._fetching(request.key, str(request), self._places):
+            async with self._places.of(request.path), self._fetching(request.key, str(request)):
                 kept = await self._ask(request)
             await self._answers.put(request.key, kept)
         return kept
@@ -218,19 +219,18 @@ class MirrorService:
         return Kept(info.value.body, time.time(), info.home)
 
     @asynccontextmanager
-    async def _fetching(self, key: str, what: str, places: asyncio.Semaphore) -> AsyncIterator[None]:
-        """A place among the parallel fetches and a deadline; remembers an absence, forgets it with success."""
-        async with places:
-            try:
-                async with asyncio.timeout(self._fetch_timeout):
-                    yield
-            except TimeoutError:
-                raise SourceTimeout(
-                    f"{what}: not fetched within {self._fetch_timeout:g} s; ask again later"
-                ) from None
-            except NotFound as error:
-                self._absences.remember(key, error)
-                raise
+    async def _fetching(self, key: str, what: str) -> AsyncIterator[None]:
+        """A deadline; remembers an absence, forgets it with success."""
+        try:
+            async with asyncio.timeout(self._fetch_timeout):
+                yield
+        except TimeoutError:
+            raise SourceTimeout(
+                f"{what}: not fetched within {self._fetch_timeout:g} s; ask again later"
+            ) from None
+        except NotFound as error:
+            self._absences.remember(key, error)
+            raise
         self._absences.forget(key)
 
     async def _held_text(
