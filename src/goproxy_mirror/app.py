@@ -345,7 +345,7 @@ def _without_self(settings: Settings) -> Settings:
             return upstreams
         # Who told the go command to ask this proxy (`go env -w GOPROXY=…`) did not mean that it should ask itself, nor
         # that it should ask nobody.
-        if not any(step.kind in {"url", "file"} for step in others):
+        if not any(step.kind in {"url", "file", "off"} for step in others):
             others = parse_upstreams(DEFAULT_UPSTREAM)
         log.warning(
             "an upstream is this very server and was dropped",
