@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import structlog
 import trustme
 
 from tests.conformance.world import World, build
@@ -19,6 +20,13 @@ from tests.world.modules import MOD, MOD_VERSIONS, Modules, kept_modules
 from tests.world.repositories import repository_of_module
 from tests.world.server import Server
 from tests.world.upstream import Upstream
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A test that starts the program's log leaves none of it to the next one."""
+    yield
+    structlog.reset_defaults()
 
 
 class StartServer(Protocol):
