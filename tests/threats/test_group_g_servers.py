@@ -81,7 +81,8 @@ def test_g23__refs_without_end(version: int, tmp_path: Path) -> None:
     """git keeps refs in memory until the last has come: it is given so much of it and no more, and that is an outage."""
     with endless_refs(version=version) as (url, sent):
         refused = measure(url, tmp_path, LIST)
-    assert refused.kind == "SourceUnavailable"
+    # By its size, or on a slow machine by the time it takes: an outage in both cases, never an absence.
+    assert refused.kind in {"SourceUnavailable", "SourceTimeout"}
     assert refused.own < 100 * MB
     assert refused.largest < 1200 * MB
     assert sum(sent) > 50 * MB  # far from being refused at the first line
