@@ -329,11 +329,6 @@ class Settings(BaseModel):
         kinds = [name for name in ("netrc", "ssh_key", "ssh_agent") if getattr(self, name) is not None]
         return (*(rule.prefix for rule in self.credentials), *kinds)
 
-    @property
-    def mirrors_first(self) -> bool:
-        """Whether `direct` asks the mirrors before the origin."""
-        return self.order[0] == "mirrors"
-
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         if (self.tls_cert is None) != (self.tls_key is None):
