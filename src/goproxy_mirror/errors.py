@@ -17,6 +17,8 @@ A class says *whose word* a failure is, since that decides what the go command d
     │   ├── OutageDisguised         it said 404, and meant that it could not say
     │   ├── Undiscovered            where the module's repository is could not be found out
     │   ├── Unbuildable             the repository was read, but no module can be built from that revision
+    │   ├── Unproven                nobody can vouch for what arrived: the checksum database could not be asked
+    │   │   └── NotRecorded         it was asked, and has no record of that version
     │   └── NeedsTool               a program that this needs is not on the server
     ├── Loop                        the request came back to where it started
     ├── SecurityError               what arrived contradicts what is known to be true
@@ -112,6 +114,17 @@ class Unbuildable(SourceUnavailable):
     Where the repository is an authority (the origin, a repository on a local path) this is said as NotFound, as
     the go command does; from a remote mirror it means: try the next home.
     """
+
+
+class Unproven(SourceUnavailable):
+    """Nobody can vouch for what arrived: the checksum database could not be asked, or its answer was none.
+
+    No home's failure, and no other home's cure: nothing new is published meanwhile.
+    """
+
+
+class NotRecorded(Unproven):
+    """The checksum database was asked, and says that it has no record of the version. That carries no proof."""
 
 
 class NeedsTool(SourceUnavailable):

@@ -40,10 +40,7 @@ async def test_provenance_lines_do_not_mix(tmp_path: Path) -> None:
     """Each record is one line of JSON, whoever writes at the same time."""
     journal = Journal(tmp_path / "provenance.jsonl")
     await asyncio.gather(
-        *(
-            journal.record(f"k{n}", Home("mirror", "https://m.test/"), size=n, proven=False)
-            for n in range(100)
-        )
+        *(journal.record(f"k{n}", Home("mirror", "https://m.test/"), size=n, proof=None) for n in range(100))
     )
     lines = [json.loads(line) for line in (tmp_path / "provenance.jsonl").read_text().splitlines()]
     assert sorted(line["size"] for line in lines) == list(range(100))

@@ -139,7 +139,7 @@ class MirrorService:
     async def _publish(self, key: str, staged: Path, home: Home) -> StoredFile:
         """Make a staged file visible for ever. The place where proof will stand: nothing is proven yet."""
         size = (await asyncio.to_thread(staged.stat)).st_size
-        await self._provenance.record(key, home, size=size, proven=False)
+        await self._provenance.record(key, home, size=size, proof=None)
         return await self._storage.create(key, staged)
 
     async def _pin(self, mv: ModuleVersion, info: Info, home: Home) -> None:

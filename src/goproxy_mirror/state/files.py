@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from filelock import AsyncFileLock, Timeout
 
-from goproxy_mirror.ports import Home, Kept
+from goproxy_mirror.ports import Home, Kept, Proof
 
 log = structlog.get_logger(__name__)
 
@@ -60,19 +60,28 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def record(self, key: str, home: Home, *, size: int, proven: bool) -> None:
+    async def record(self, key: str, home: Home, *, size: int, proof: Proof | None) -> None:
         line = {
             "key": key,
             "home": home.name,
             "kind": home.kind,
             "size": size,
-            "proven": proven,
+            "proven": proof is not None and bool(proof.by),
             "at": round(time.time(), 3),
         }
         try:
             await asyncio.to_thread(_append, self._path, json.dumps(line).encode() + b"\n")
         except OSError as error:
             log.warning("provenance not recorded", key=key, home=home.name, reason=error.strerror)
+
+    async def unproven(self) -> frozenset[str]:
+        return frozenset()
+
+    async def proved(self, key: str, proof: Proof) -> None:
+        pass
+
+    async def forget(self, key: str) -> None:
+        pass
 
 
 class FileTurns:

@@ -1,0 +1,59 @@
+"""The protocols between rooms, and the values that they pass.
+
+Rooms know these, never each other: `mirror` asks a `Source`, a `Storage` and an `Answers` without knowing which; `app.py`
+decides. Every protocol's docstring lists what may be raised.
+"""
+
+from __future__ import annotations
+
+from goproxy_mirror.ports.files import Answers, FileKind, Kept, Provenance, Storage, StoredFile, Turns
+from goproxy_mirror.ports.hosts import Credential, Credentials, HealthRecords, HostHealth, SSHWay
+from goproxy_mirror.ports.modules import Found, Home, Info, Proof, Source
+from goproxy_mirror.ports.proof import (
+    ChecksumDatabases,
+    Lie,
+    Lies,
+    Pin,
+    Pins,
+    Record,
+    Records,
+    TreeHeads,
+    Verifier,
+    Witness,
+)
+from goproxy_mirror.ports.repositories import Commit, Refs, RepoRoot, Repository, TreeEntry
+
+__all__ = [
+    "Answers",
+    "ChecksumDatabases",
+    "Commit",
+    "Credential",
+    "Credentials",
+    "FileKind",
+    "Found",
+    "HealthRecords",
+    "Home",
+    "HostHealth",
+    "Info",
+    "Kept",
+    "Lie",
+    "Lies",
+    "Pin",
+    "Pins",
+    "Proof",
+    "Provenance",
+    "Record",
+    "Records",
+    "Refs",
+    "RepoRoot",
+    "Repository",
+    "SSHWay",
+    "Source",
+    "Storage",
+    "StoredFile",
+    "TreeEntry",
+    "TreeHeads",
+    "Turns",
+    "Verifier",
+    "Witness",
+]

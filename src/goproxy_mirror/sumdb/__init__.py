@@ -1,0 +1,1 @@
+"""A client of checksum databases that believes nothing but what their signed trees prove."""
