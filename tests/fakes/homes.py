@@ -11,7 +11,7 @@ from typing import Literal
 from goproxy_mirror.errors import MirrorError, Unreachable
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
-from goproxy_mirror.ports import Home, Info, RepoRoot, Repository
+from goproxy_mirror.ports import Home, Info, RepoRoot, Repository, Source, Witness
 from goproxy_mirror.sources.mirrors import ModuleHomes
 from goproxy_mirror.sources.rules import MirrorRules, Rewrite, rules_from
 from tests.fakes.sources import FakeReach, FakeSource
@@ -73,6 +73,8 @@ class World:
     roots: dict[str, RepoRoot] = field(default_factory=dict)
     woken: list[str] = field(default_factory=list)
     other: Sequence[str] | MirrorError = ("v1.2.3",)
+    named: dict[str, bool] = field(default_factory=dict)
+    """Of each home that was vouched for by its name, whether the operator or the module itself named it."""
 
     def homes(
         self,
@@ -99,7 +101,12 @@ class World:
             proxy=self.proxy,
             fallback=self.fallback,
             origin_wait=0.05,
+            vouch=self.vouch,
         )
+
+    def vouch(self, source: Source, witness: Witness) -> Source:
+        self.named[witness.home.name] = witness.named
+        return source
 
     def static(self, path: str) -> RepoRoot | None:
         parts = path.split("/")

@@ -9,18 +9,21 @@ from goproxy_mirror.errors import (
     Loop,
     MirrorError,
     NotFound,
+    NotRecorded,
     OutageDisguised,
     SecurityError,
     SourceTimeout,
     SourceUnavailable,
     StorageFull,
     Undiscovered,
+    Unproven,
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import Version
 from goproxy_mirror.ports import Found, Source
 from goproxy_mirror.sources.chain import Chain, Ending, Step
+from goproxy_mirror.sources.walk import joined
 from tests.fakes.sources import FakeReach, FakeSource
 
 PATH = ModulePath.parse("example.com/m")
@@ -234,15 +237,16 @@ async def test_comma_waits_once_where_there_are_mirrors() -> None:
     assert len(first.asked) == 1
 
 
-async def test_full_disk_is_nobodys_outage() -> None:
-    """What a disk without room says is not taken for a home's failure: nobody else is asked, and it is said as it is."""
+@pytest.mark.parametrize("error", [StorageFull("no room"), Unproven("no answer"), NotRecorded("no record")])
+async def test_full_disk_is_nobodys_outage(error: MirrorError) -> None:
+    """What our own disk or the checksum database says is no home's failure: nobody else is asked, and it is said as it is."""
     second = FakeSource("b", ["v1.0.0"])
-    full = StorageFull("no room")
     for walked in (
-        chain((FakeSource("a", full), "|"), (second, ",")),
-        chain((FakeSource("a", DOWN), "|"), direct=FakeHomes("homes", full)),
+        chain((FakeSource("a", error), "|"), (second, ",")),
+        chain((FakeSource("a", DOWN), "|"), direct=FakeHomes("homes", error)),
+        chain((FakeSource("a", error), "|"), (FakeSource("c", DOWN), ","), reach=FakeReach({"a"})),
     ):
-        with pytest.raises(StorageFull):
+        with pytest.raises(type(error)):
             await said(walked)
     assert second.asked == []
 
@@ -252,3 +256,11 @@ async def test_errors_are_told_together() -> None:
     with pytest.raises(SourceUnavailable) as caught:
         await said(chain((FakeSource("a", DOWN), "|"), (FakeSource("b", AWAY), ",")))
     assert caught.value.message == "a answered 500\nb did not answer"
+
+
+def test_a_joined_failure_keeps_its_gravity() -> None:
+    """Of several failures a contradiction is the gravest; then that nobody can vouch for it."""
+    unproven, unrecorded = Unproven("no answer"), NotRecorded("no record")
+    assert type(joined([DOWN, unrecorded])) is NotRecorded
+    assert type(joined([unrecorded, unproven])) is Unproven
+    assert type(joined([SecurityError("wrong hash"), unproven])) is SecurityError

@@ -11,10 +11,13 @@ from goproxy_mirror.errors import (
     NeedsTool,
     NoRepository,
     NotFound,
+    NotRecorded,
+    OutageDisguised,
     SourceUnavailable,
     StorageFull,
     Unbuildable,
     Undiscovered,
+    Unproven,
 )
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
@@ -22,6 +25,8 @@ from goproxy_mirror.ports import Home, RepoRoot
 from goproxy_mirror.sources import mirrors
 from goproxy_mirror.sources.rules import MirrorRules, rules_from
 from tests.fakes.homes import ORIGIN, PATH, RULE, World, away, home_of
+
+DOWN = SourceUnavailable("500")
 
 
 @pytest.fixture
@@ -111,6 +116,25 @@ async def test_full_disk_is_nobodys_outage(world: World) -> None:
     with pytest.raises(StorageFull):
         await home_of(world.homes())
     assert world.asked() == [ORIGIN]
+
+
+@pytest.mark.parametrize("error", [Unproven("no answer"), NotRecorded("no record")])
+async def test_what_nobody_can_vouch_for_ends_the_walk(world: World, error: Unproven) -> None:
+    """A checksum database that cannot say is no home's failure, and another home would not make it say more."""
+    world.says[ORIGIN] = error
+    with pytest.raises(type(error)):
+        await home_of(world.homes())
+    assert world.asked() == [ORIGIN]
+
+
+async def test_a_denied_record_is_no_absence(world: World) -> None:
+    """Where homes deny what the database has a record of, every other home is asked, and the end is an outage."""
+    denied = OutageDisguised("denied, and yet it has a record")
+    world.says = {ORIGIN: denied, "https://one.test/text": denied}
+    assert await home_of(world.homes()) == "https://two.test/text"
+    world.sources["https://two.test/text"].says = NotFound("no")
+    with pytest.raises(SourceUnavailable):
+        await home_of(world.homes())
 
 
 async def test_second_mirror(world: World) -> None:
@@ -221,6 +245,23 @@ async def test_private_modules_keep_to_their_origin(world: World, private: str) 
     assert world.asked() == []
     if private != "vanity.test/*":
         assert await home_of(world.homes(RULE, private=private)) == "https://one.test/text"
+
+
+async def test_who_was_named_by_whom(world: World) -> None:
+    """The origin, the operator's rules and rewrites are named; the built-in table and its rewrites are not."""
+    rewrites = {"https://one.test/": ["https://far.test/"], "https://go.test/": ["https://near.test/"]}
+    world.says = dict.fromkeys(
+        (ORIGIN, *(f"https://{name}.test/text" for name in ("near", "far", "one", "two"))), DOWN
+    )
+    for own in (True, False):
+        world.named.clear()
+        with pytest.raises(SourceUnavailable):
+            await home_of(world.homes(RULE if own else {}, builtin={} if own else RULE, rewrites=rewrites))
+        assert world.named == {
+            ORIGIN: True,
+            "https://near.test/text": True,
+            **dict.fromkeys((f"https://{name}.test/text" for name in ("one", "two", "far")), own),
+        }
 
 
 async def test_own_rules_before_the_builtin_table(world: World) -> None:

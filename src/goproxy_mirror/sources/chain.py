@@ -16,21 +16,21 @@ from typing import Protocol, TypeVar
 
 from goproxy_mirror.errors import (
     Blocked,
-    Loop,
     MirrorError,
     NotFound,
     OutageDisguised,
     SecurityError,
     SourceTimeout,
-    SourceUnavailable,
-    StorageError,
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.ports import Found, Source
-from goproxy_mirror.sources.walk import Ask, Reach, Walking, is_out_of_reach, joined
+from goproxy_mirror.sources.walk import NO_HOMES_FAILURE, Ask, Reach, Walking, is_out_of_reach, joined
 
 T = TypeVar("T")
+
+_LEADS_ON = (NotFound, OutageDisguised, SecurityError)
+"""What leads on after a `,`."""
 
 
 class Homes(Source, Protocol):
@@ -78,8 +78,7 @@ class Chain(Walking):
         self._answers: Counter[str] = Counter()
 
     async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
-        noes: list[NotFound] = []
-        outages: list[MirrorError] = []
+        heard = _Heard()
         passed: list[Step] = []
         homes: Source | None = self._homes if self._ending.direct else self._mirrors(path)
         for place, step in enumerate(self._steps):
@@ -94,43 +93,36 @@ class Chain(Walking):
                     break
             try:
                 return await self._ask(step, ask)
-            except NotFound as error:
-                noes.append(error)
-            except (OutageDisguised, SecurityError) as error:
-                outages.append(error)
-            except (SourceUnavailable, Blocked, Loop) as error:
-                outages.append(error)
-                if not step.on_any:
+            except MirrorError as error:
+                heard.take(error)
+                if not step.on_any and not isinstance(error, _LEADS_ON):
                     homes = self._mirrors(path)
                     break
         if homes is not None:
             try:
                 return await ask(homes)
-            except (NotFound, StorageError):
-                raise  # whoever stands behind `direct` can know, and a full disk is no home's failure
+            except NotFound:
+                raise  # whoever stands behind `direct` can know
             except MirrorError as error:
-                if noes and (is_out_of_reach(error) or isinstance(error, Blocked)):
+                if heard.noes and (is_out_of_reach(error) or isinstance(error, Blocked)):
                     # The go command asks every prefix of an import path, and stops at a failure: where an upstream denies
                     # one, a host that is not there, or that we may not go to, does not make it exist (lookupDirect in
                     # cmd/go/internal/modfetch/repo.go). What may be done about the latter is said all the same.
+                    noes = heard.noes
                     raise _said_no([*noes, error] if isinstance(error, Blocked) else noes) from error
-                outages.append(error)
+                heard.take(error)
         for step, is_back in zip(passed, await self._are_back(passed), strict=True):
             if not is_back:
-                outages.append(_not_back(step))
+                heard.take(_not_back(step))
                 continue
             try:
                 return await self._ask(step, ask)
-            except NotFound as error:
-                noes.append(error)
-            except StorageError:
-                raise
             except MirrorError as error:
-                outages.append(error)
-        if outages:
-            raise joined(outages)
-        if noes:
-            raise _said_no(noes)
+                heard.take(error)
+        if heard.outages:
+            raise joined(heard.outages)
+        if heard.noes:
+            raise _said_no(heard.noes)
         reason = "fetching is switched off (upstream = off)" if self._ending.off else "no upstream is set"
         raise NotFound(f"{path}: not held here, and {reason}")
 
@@ -173,6 +165,23 @@ class Chain(Walking):
         if self._ending.off:
             return None
         return self._homes.mirrors_of(path, builtin=self._ending.direct)
+
+
+class _Heard:
+    """What was said on one walk: absences, and everything else."""
+
+    def __init__(self) -> None:
+        self.noes: list[NotFound] = []
+        self.outages: list[MirrorError] = []
+
+    def take(self, error: MirrorError) -> None:
+        """Keep what a source said. Raises what ends the walk at once."""
+        if isinstance(error, NO_HOMES_FAILURE):
+            raise error
+        if isinstance(error, NotFound):
+            self.noes.append(error)
+        else:
+            self.outages.append(error)
 
 
 def _said_no(noes: Sequence[MirrorError]) -> NotFound:

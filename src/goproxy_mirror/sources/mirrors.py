@@ -15,21 +15,24 @@ from goproxy_mirror.errors import (
     MirrorError,
     NoRepository,
     NotFound,
+    OutageDisguised,
     SecurityError,
-    StorageError,
     Unbuildable,
     Undiscovered,
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.sshaddress import SSHAddress, is_ssh
-from goproxy_mirror.ports import Found, Home, RepoRoot, Repository, Source
+from goproxy_mirror.ports import Found, Home, RepoRoot, Repository, Source, Witness
 from goproxy_mirror.sources.origin import Fallback, FallbackSource, RepositorySource
 from goproxy_mirror.sources.rules import MirrorRules
-from goproxy_mirror.sources.walk import Ask, Reach, Walking, joined
+from goproxy_mirror.sources.walk import NO_HOMES_FAILURE, Ask, Reach, Walking, joined
 from goproxy_mirror.transport import Target, UrlError, shown
 
 T = TypeVar("T")
+
+_NO_ABSENCE = (Unbuildable, SecurityError, OutageDisguised)
+"""What is an outage in the end, whatever others deny."""
 
 
 class Finder(Protocol):
@@ -66,6 +69,7 @@ class ModuleHomes(Walking):
 
     `connect(url)` raises `Unreachable` or `Blocked`; `is_back(url, led)` finds out, within a second or so, whether a host
     that rests can be connected to again; `proxy(url, credentials)` is the source for a go-import entry with `mod`.
+    `vouch(source, witness)` is the source as its answers may be believed: each home's passes through it.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class ModuleHomes(Walking):
         proxy: Callable[[str, bool], Source],
         fallback: Callable[[RepoRoot], Fallback],
         origin_wait: float,
+        vouch: Callable[[Source, Witness], Source] = lambda source, _: source,
     ) -> None:
         self._finder = finder
         self._repositories = repositories
@@ -92,6 +97,7 @@ class ModuleHomes(Walking):
         self._proxy = proxy
         self._fallback = fallback
         self._origin_wait = origin_wait
+        self._vouch = vouch
 
     def mirrors_of(self, path: ModulePath, *, builtin: bool) -> Source | None:
         return _MirrorsAlone(self) if self._rules.find(path.value, builtin=builtin) else None
@@ -187,35 +193,43 @@ class ModuleHomes(Walking):
         host = _host(root.url)
         # A page names whatever URL it likes. It must not open what the module's own host has no say about.
         opens = self._rules.is_private(path.value) or host == path.value.partition("/")[0].lower()
+        home = Home("origin", root.url)
+        source: Source
         if root.vcs == "mod":
-            return Candidate(self._proxy(root.url, opens), root.url, host, authority=True, origin=True)
-        if root.vcs != "git":
-            other = FallbackSource(self._fallback(root), Home("origin", root.url))
-            return Candidate(other, root.url, host, authority=True, origin=True)
-        repository = self._repositories.open(root.url, trusted=False, credentials=opens)
-        source = RepositorySource(repository, root, Home("origin", root.url), authority=True)
-        return Candidate(source, root.url, host, authority=True, origin=True)
+            source, home = self._proxy(root.url, opens), Home("upstream", shown(root.url))
+        elif root.vcs == "git":
+            repository = self._repositories.open(root.url, trusted=False, credentials=opens)
+            source = RepositorySource(repository, root, home, authority=True)
+        else:
+            source = FallbackSource(self._fallback(root), home)
+        vouched = self._vouch(source, Witness(home, named=True))
+        return Candidate(vouched, root.url, host, authority=True, origin=True)
 
     def _mirrors(self, path: ModulePath, root: RepoRoot | None) -> list[Candidate]:
         """The mirrors that a rule names, and what the rewrites make of them and of the origin's URL."""
         roots: dict[str, RepoRoot] = {}
+        named: set[str] = set()
         mirrored = self._rules.find(path.value)
         if mirrored is not None:
             for url in filter(_can_be, mirrored.urls):
                 for each in (url, *self._rewritten(path, url)):
                     canonical = root if root is not None and root.root == mirrored.root else None
                     roots.setdefault(each, canonical or RepoRoot(mirrored.root, "git", _public(each)))
+            if mirrored.own:
+                named.update(roots)
         if root is not None and root.vcs == "git":
             roots.pop(root.url, None)
             for url in self._rewritten(path, root.url):
                 roots.setdefault(url, root)
-        return [self._mirror(url, at) for url, at in roots.items()]
+                named.add(url)
+        return [self._mirror(url, at, named=url in named) for url, at in roots.items()]
 
-    def _mirror(self, url: str, root: RepoRoot) -> Candidate:
+    def _mirror(self, url: str, root: RepoRoot, *, named: bool) -> Candidate:
         repository = self._repositories.open(url, trusted=True)
         home = Home("mirror", "a local repository" if repository.local else repository.url)
         source = RepositorySource(repository, root, home, authority=repository.local)
-        return Candidate(source, url, None if repository.local else _host(url), authority=repository.local)
+        vouched = self._vouch(source, Witness(home, named=named))
+        return Candidate(vouched, url, None if repository.local else _host(url), authority=repository.local)
 
     def _rewritten(self, path: ModulePath, url: str) -> tuple[str, ...]:
         return () if self._rules.is_private(path.value) else self._rules.rewritten(url)
@@ -276,8 +290,8 @@ class _Walk:
             except Unreachable as error:
                 self._reach.rest(candidate.host or error.host)
                 self._failures.append(error)
-            except StorageError:
-                raise  # no home's failure, and no other home's cure
+            except NO_HOMES_FAILURE:
+                raise
             except MirrorError as error:
                 self._failures.append(error)
             else:
@@ -292,7 +306,7 @@ class _Walk:
             return found
         if self._origins_no is not None:
             raise self._origins_no
-        if self._noes and not any(isinstance(error, Unbuildable | SecurityError) for error in self._failures):
+        if self._noes and not any(isinstance(error, _NO_ABSENCE) for error in self._failures):
             raise self._noes[0]
         if not self._failures:
             raise Undiscovered(f"{path}: no home of this module is known here")

@@ -26,10 +26,14 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """A module path's mirrors by rule: the path (prefix) of the repository's root, and where to get it."""
+    """A module path's mirrors by rule: the path (prefix) of the repository's root, and where to get it.
+
+    `own`: the operator wrote the rule; else it is of the built-in table.
+    """
 
     root: str
     urls: tuple[str, ...]
+    own: bool
 
 
 class MirrorRules:
@@ -52,12 +56,13 @@ class MirrorRules:
         """The mirrors that a rule names for a module path; their rewrites are not among them."""
         private = self.is_private(path)
         own = [rule for rule in self._own if not private or match_globs(self._private, rule.pattern.text)]
-        for rules in (own, self._builtin if builtin and not private else ()):
+        tables = (own, True), (self._builtin if builtin and not private else (), False)
+        for rules, is_own in tables:
             for rule in rules:
                 match = rule.pattern.match(path)
                 # A name may be all dots where literals stand around it in its element: no path is made of that.
                 if match is not None and not any(set(text) == {"."} for text in match.captures.values()):
-                    return Mirrored(match.root, _expanded(rule.targets, match))
+                    return Mirrored(match.root, _expanded(rule.targets, match), is_own)
         return None
 
     def rewritten(self, url: str) -> tuple[str, ...]:

@@ -10,9 +10,12 @@ from typing import Protocol, TypeVar
 from goproxy_mirror.errors import (
     Blocked,
     MirrorError,
+    NotRecorded,
     SecurityError,
     SourceUnavailable,
+    StorageError,
     Undiscovered,
+    Unproven,
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
@@ -21,6 +24,9 @@ from goproxy_mirror.ports import Found, Info, Source
 
 T = TypeVar("T")
 Ask = Callable[[Source], Awaitable[Found[T]]]
+
+NO_HOMES_FAILURE = (StorageError, Unproven)
+"""Failures that no other home cures, so that they end a walk at once: our own disk's, and the checksum database's."""
 
 
 class Reach(Protocol):
@@ -77,6 +83,10 @@ def joined(errors: Iterable[MirrorError]) -> MirrorError:
     source = failures[-1].source
     if any(isinstance(error, SecurityError) for error in failures):
         return SecurityError(text, source=source)
+    unproven = [error for error in failures if isinstance(error, Unproven)]
+    if unproven:
+        kind = NotRecorded if all(isinstance(error, NotRecorded) for error in unproven) else Unproven
+        return kind(text, source=source)
     if all(isinstance(error, Blocked) for error in failures):
         return Blocked(text, source=source)
     if all(is_out_of_reach(error) or isinstance(error, Blocked) for error in failures):
