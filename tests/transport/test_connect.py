@@ -145,7 +145,7 @@ async def test_through_a_forward_proxy_names_are_the_proxys_to_resolve(
         assert proxy.paths == ["http://x.test/page"]
         assert proxy.requests[0].headers["proxy-authorization"] == "Basic dTpw"
         address = await transport.connectable("https://x.test/repo")
-        assert address == VettedAddress("x.test", 443, None)
+        assert address == VettedAddress("x.test", 443, None, proxy.url)
     assert set(names.asked) == {"x.test"}
 
 
@@ -176,6 +176,21 @@ async def test_what_the_local_name_server_says_counts_for_a_proxy_too(
             await make_transport(proxies=proxies).get("http://x.test/", limit=100, led=True)
         opened = make_transport(proxies=proxies, allow=["10.0.0.0/8"])
         assert (await opened.get("http://x.test/", limit=100, led=True)).body == b"by proxy"
+
+
+@pytest.mark.parametrize("public", [1, 8, 20])
+async def test_a_proxy_is_not_asked_for_a_name_that_could_lead_inwards(
+    make_transport: Callable[..., Transport], names: Names, public: int
+) -> None:
+    """Which of a name's addresses the proxy takes is not ours to say: one that is forbidden is enough, be it the last."""
+    addresses = [f"8.8.8.{number}" for number in range(public)]
+    names.table["x.test"] = [*addresses, "10.0.0.1"]
+    names.table["y.test"] = addresses
+    async with ForwardProxy() as proxy:
+        transport = make_transport(proxies=Proxies(http=proxy.url))
+        with pytest.raises(Blocked, match=r"--allow-address 10\.0\.0\.0/8"):
+            await transport.get("http://x.test/", limit=100, led=True)
+        assert (await transport.get("http://y.test/", limit=100, led=True)).body == b"by proxy"
 
 
 async def test_a_dead_forward_proxy_is_unreachable_by_name(make_transport: Callable[..., Transport]) -> None:

@@ -25,6 +25,13 @@ def test_each_scheme_has_its_proxy() -> None:
     assert proxy_address("http://[::1]:3128") == ("::1", 3128)
 
 
+def test_a_socks_proxy_resolves_names() -> None:
+    """As it does for the go command; a name that was vetted is not looked up a second time here."""
+    for scheme in ("socks5", "SOCKS5", "socks5h"):
+        proxies = Proxies(https=f"{scheme}://u:p@p.test:1080")
+        assert (proxies.of(Target.parse("https://x.test/")) or "").lower() == "socks5h://u:p@p.test:1080"
+
+
 @pytest.mark.parametrize("url", ["https://localhost/", "http://127.0.0.1:8080/", "http://[::1]/"])
 def test_this_machine_is_never_asked_through_a_proxy(url: str) -> None:
     """Loopback names and addresses are connected to directly."""

@@ -42,6 +42,9 @@ def test_userinfo_becomes_an_authorization() -> None:
         ("http://2130706433/", "127.0.0.1"),
         ("http://0177.0.0.1/", "127.0.0.1"),
         ("http://[::ffff:127.0.0.1]/", "::ffff:7f00:1"),
+        ("http://127.1./", "127.0.0.1"),
+        ("http://0x7f.1../", "127.0.0.1"),
+        ("http://%31%32%37.1/", "127.0.0.1"),
     ],
 )
 def test_an_address_in_disguise_is_seen_as_an_address(text: str, host: str) -> None:

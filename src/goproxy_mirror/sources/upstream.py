@@ -73,7 +73,7 @@ class UpstreamSource:
 
     async def is_back(self) -> bool:
         """Whether the host, which did not answer a moment ago, can be connected to again. Takes a second at most."""
-        return await self._transport.is_back(self._base)
+        return await self._transport.is_back(self._base, led=self._led)
 
     async def versions(self, path: ModulePath) -> Found[tuple[Version, ...]]:
         return Found(tagged(await self._list(path)), self.home)

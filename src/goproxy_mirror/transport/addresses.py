@@ -2,7 +2,8 @@
 
 The table is explicit because `ipaddress.is_global` answers True for NAT64 and 6to4 forms of loopback
 addresses. An IPv6 address that carries an IPv4 address is judged by both. Sources: IANA's special-purpose
-address registries (RFC 6890 and its updates), RFC 4291, RFC 6052, RFC 4380, RFC 3056.
+address registries (RFC 6890 and its updates), RFC 4291, RFC 6052, RFC 4380, RFC 3056; and one public address at which a cloud
+answers each of its machines alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _DENIED_V4: tuple[tuple[str, str], ...] = (
     ("10.0.0.0/8", "private"),
     ("100.64.0.0/10", "shared by carriers"),
     ("127.0.0.0/8", "loopback"),
+    ("168.63.129.16/32", "Azure's host services"),
     ("169.254.0.0/16", "link-local, cloud metadata"),
     ("172.16.0.0/12", "private"),
     ("192.0.0.0/24", "protocol assignments"),

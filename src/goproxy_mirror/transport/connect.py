@@ -3,6 +3,9 @@
 Names that the operator gave are not vetted. All others are resolved here, once; what is forbidden among the
 answers is dropped, and the connection is pinned to what is left, so that a second answer of the name server
 changes nothing.
+
+A forward proxy resolves names by itself, so there the name is all that can be vetted: it must not resolve to anything
+forbidden here. The proxy is the operator's own choice, and so is whom it lets through.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from goproxy_mirror.errors import Blocked, SourceUnavailable, Unreachable
@@ -64,12 +67,15 @@ class SystemResolver:
 
 @dataclass(frozen=True, slots=True)
 class VettedAddress:
-    """Where to connect for a host. `ip` is None where a forward proxy stands between, which resolves the
-    name."""
+    """Where to connect for a host: at `ip`, or by way of `proxy`, which resolves the name. One of them is None.
+
+    `proxy` is a URL that may hold credentials.
+    """
 
     host: str
     port: int
     ip: str | None
+    proxy: str | None = field(default=None, repr=False)
 
 
 class Connector:
@@ -141,8 +147,9 @@ class Connector:
 
     async def _choose(self, target: Target) -> VettedAddress:
         addresses = await self.vetted(target)
-        if self._proxies.of(target) is not None:
-            return VettedAddress(target.host, target.port, None)
+        proxy = self._proxies.of(target)
+        if proxy is not None:
+            return VettedAddress(target.host, target.port, None, proxy)
         if len(addresses) == 1:
             return VettedAddress(target.host, target.port, addresses[0])
         ip = await self._first(target, addresses, tls=False)
@@ -157,7 +164,7 @@ class Connector:
                 addresses = await self._resolve(target)
             if proxy is not None:
                 await try_tunnel(target, proxy, timeout=self._timeout, trust=lambda: self._trust.probe)
-                return VettedAddress(target.host, target.port, None)
+                return VettedAddress(target.host, target.port, None, proxy)
             ip = await self._first(target, addresses, tls=target.scheme == "https")
         except Unreachable:
             self._hosts.rest(target.authority)
@@ -179,16 +186,17 @@ class Connector:
         try:
             addresses = await self._resolver(target.host, target.port)
         except OSError:
-            # The proxy may know more names than we do. A name of its own machine or network it would resolve
-            # as well.
-            if "." not in target.host or ("." + target.host).endswith(_LOCAL_NAMES):
-                message = f"{target.host} is a name of a local machine or network"
-                raise Blocked(f"{message}, where a module's page may not lead") from None
-            return []
-        self._vet(target, addresses)
+            addresses = ()
+        # The proxy may know more names than we do. A name of its own machine or network it would resolve as well.
+        if not addresses and ("." not in target.host or ("." + target.host).endswith(_LOCAL_NAMES)):
+            message = f"{target.host} is a name of a local machine or network"
+            raise Blocked(f"{message}, where a module's page may not lead")
+        for address in addresses:  # which of them the proxy takes is not ours to say
+            self._vet(target, [address])
         return []
 
     def _vet(self, target: Target, addresses: Sequence[str]) -> Sequence[str]:
+        """Those that are permitted. Raises `Blocked` where none is."""
         permitted: list[str] = []
         refused: list[str] = []
         for address in addresses[:_MOST_ADDRESSES]:

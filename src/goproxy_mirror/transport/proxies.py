@@ -80,7 +80,9 @@ def _proxy(name: str, text: str) -> str:
     if scheme not in _SCHEMES or not host:
         allowed = "http://, https://, socks5://, socks5h://"
         raise SettingError(f"{name}: {shown(text)!r} is no proxy; allowed are host:port and {allowed} URLs")
-    return whole
+    # To the go command both mean that the proxy resolves names. To others the first means that they do so themselves, and
+    # a name that was vetted would be looked up a second time.
+    return "socks5h" + whole[len(scheme) :] if scheme == "socks5" else whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,9 @@ class Target:
             secret = unquote_to_bytes(url.username) + b":" + unquote_to_bytes(url.password or "")
             authorization = "Basic " + base64.b64encode(secret).decode("ascii")
         if host.endswith("."):
-            host = host.rstrip(".")
-            url = url.with_host(host)
+            # An address may come to light behind the dots, so the host is what is read now.
+            url = url.with_host(host.rstrip("."))
+            host = url.host_str or ""
         bare = url.with_username("").with_password(None).with_fragment(None)
         return cls(str(bare), url.scheme, host.strip("[]").lower(), port, authorization)
 

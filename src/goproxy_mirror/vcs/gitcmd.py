@@ -97,7 +97,9 @@ class Remote:
     """Where git is to connect for one command.
 
     `url` holds no credentials, since git puts it into argument lists. `protocol` is the only one that git may speak.
-    `pinned` is a value of `http.curloptResolve` (`host:port:address`), or None. `follow` lets git follow the
+    `pinned` is a value of `http.curloptResolve` (`host:port:address`), or None. `proxy` is the forward proxy that it has
+    to go through, empty where it must go through none; None leaves that to the environment, of which git understands
+    NO_PROXY in a way of its own. `follow` lets git follow the
     redirect of its first request. `authorization` is the value of a header for the URL's own host, `ssh` the command
     that reaches the host. With `promising` the remote is one that keeps for later what it leaves out:
     only then does git accept a pack with gaps.
@@ -106,6 +108,7 @@ class Remote:
     url: str
     protocol: str
     pinned: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     follow: bool = False
     promising: bool = False
     authorization: str | None = field(default=None, repr=False)
@@ -119,6 +122,8 @@ class Remote:
             pairs.append((f"remote.{REMOTE}.partialCloneFilter", "blob:none"))
         if self.pinned is not None:
             pairs.append(("http.curloptResolve", self.pinned))
+        if self.proxy is not None:
+            pairs.append(("http.proxy", self.proxy))
         if self.authorization is not None:
             origin = urlsplit(self.url)
             key = f"http.{origin.scheme}://{origin.netloc}/.extraHeader"
@@ -199,6 +204,8 @@ class Git:
         if remote is not None:
             pairs = remote.configuration()
             variables["GIT_ALLOW_PROTOCOL"] = remote.protocol
+            if remote.proxy is not None:
+                variables |= {"NO_PROXY": "", "no_proxy": ""}
             if remote.ssh is not None:
                 variables["GIT_SSH_COMMAND"] = remote.ssh
                 variables["GIT_SSH_VARIANT"] = "ssh"

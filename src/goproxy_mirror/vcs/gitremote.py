@@ -156,7 +156,9 @@ class Endpoint:
         if address.ip is not None and target.literal is None:
             ip = f"[{address.ip}]" if ":" in address.ip else address.ip
             pinned = f"{address.host}:{address.port}:{ip}"
-        return Remote(url, target.scheme, pinned, authorization=authorization)
+        return Remote(
+            url, target.scheme, pinned=pinned, proxy=address.proxy or "", authorization=authorization
+        )
 
     async def _authorization(self, target: Target) -> str | None:
         """What is sent along: the URL's own user and password, or what is set for it; nothing to another host."""
