@@ -42,6 +42,7 @@ _VERSION = re.compile(r"v0\.0\.1-(go[0-9][0-9A-Za-z.]*)\.([a-z0-9]+)-([a-z0-9]+)
 _ROOT = "go/"
 _LEFT_OUT = frozenset({"api", "doc", "misc", "test"})
 _MOST_VERSION = 4096
+_MOST_BEGINNING = 16 << 20
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _LOCAL = struct.Struct("<4s5H3L2H")
 _DESCRIPTOR = struct.Struct("<4s3L")
@@ -114,7 +115,7 @@ def read_info(beginning: bytes, mv: ModuleVersion) -> Info:
     if wanted.file.endswith(".zip"):
         files = _beginning_of_zip(beginning)
     else:
-        files = _tarred(TarReader(BytesIO(beginning), limit=64 * len(beginning)))
+        files = _tarred(TarReader(BytesIO(beginning), limit=_MOST_BEGINNING))
     for name, pieces in files:
         if name == "VERSION":
             return _info(mv, wanted, _text(pieces))
@@ -143,7 +144,7 @@ def _beginning_of_zip(data: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
             break
         inflate = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS)
         try:
-            body = inflate.decompress(data[start:], 64 * len(data))
+            body = inflate.decompress(data[start:], _MOST_BEGINNING)
         except _DAMAGED:
             break
         if not inflate.eof:
