@@ -21,6 +21,7 @@ from goproxy_mirror.ports.proof import (
     Verifier,
     Witness,
 )
+from goproxy_mirror.ports.records import DatabaseState, FileCounts, FileRecord, Pinned
 from goproxy_mirror.ports.repositories import Commit, Refs, RepoRoot, Repository, TreeEntry
 
 __all__ = [
@@ -29,7 +30,10 @@ __all__ = [
     "Commit",
     "Credential",
     "Credentials",
+    "DatabaseState",
+    "FileCounts",
     "FileKind",
+    "FileRecord",
     "Found",
     "HealthRecords",
     "Home",
@@ -39,6 +43,7 @@ __all__ = [
     "Lie",
     "Lies",
     "Pin",
+    "Pinned",
     "Pins",
     "Proof",
     "Provenance",

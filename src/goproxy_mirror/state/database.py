@@ -1,0 +1,129 @@
+"""The state database as the event loop sees it: opened when it is needed first, in threads of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from goproxy_mirror.errors import StorageError, disk_failures
+
+if TYPE_CHECKING:
+    from goproxy_mirror.state.engine import StateFile
+    from goproxy_mirror.state.session import Session
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_READERS = 2
+_REST = 5.0
+"""Seconds for which a database that could not be opened is not tried again."""
+
+PATIENT = 10.0
+"""Seconds that a write waits for another process's, where somebody needs it to be done."""
+
+BRIEF = 1.0
+"""The same, where it can as well be done later."""
+
+
+class Database:
+    """Transactions on the database of a state folder. Raises `StorageError` for all that ails it.
+
+    Nothing is opened, and SQLAlchemy not imported, before the first transaction, or `open_soon`. A database that could not be
+    opened is tried again, and one whose file was replaced is opened anew.
+
+    What blocks runs in one thread that writes and two that read, apart from all other threads of the process, so that a slow
+    disk under the state keeps nobody else waiting. A task that is cancelled leaves its transaction to end by itself.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer = ThreadPoolExecutor(1, "state-write")
+        self._readers = ThreadPoolExecutor(_READERS, "state-read")
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._file: StateFile | None = None
+        self._was_open = False
+        self._failure: StorageError | None = None
+        self._again = 0.0
+
+    def open_soon(self) -> None:
+        """Begin to open the database, behind whatever else goes on; what fails is logged, and said at each use."""
+        self._writer.submit(self._opened_quietly)
+
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """What `work` finds, in a transaction that changes nothing."""
+        return await self._run(self._readers, lambda: self._opened().reading(), work)
+
+    async def write(self, work: Callable[[Session], T], *, durable: bool = True, wait: float = PATIENT) -> T:
+        """Do the work in a transaction: all of it or nothing; `durable` and `wait` (seconds) as for `StateFile.writing`."""
+        return await self._run(self._writer, lambda: self._opened().writing(durable=durable, wait=wait), work)
+
+    async def aclose(self) -> None:
+        """Wait for what is under way, and close; every later use is a `StorageError`."""
+        self._closing.set()
+        await asyncio.to_thread(self._close)
+
+    async def _run(
+        self,
+        executor: Executor,
+        transaction: Callable[[], AbstractContextManager[Session]],
+        work: Callable[[Session], T],
+    ) -> T:
+        def done() -> T:
+            with transaction() as session:
+                return work(session)
+
+        if self._closing.is_set():
+            raise StorageError("the state database is closed")
+        return await asyncio.get_running_loop().run_in_executor(executor, done)
+
+    def _opened(self) -> StateFile:
+        with self._lock:
+            if self._file is not None:
+                if not self._file.replaced():
+                    return self._file
+                log.warning("the state database was moved away or replaced; it is opened anew")
+                self._file.close()
+                self._file = None
+            if self._failure is not None and time.monotonic() < self._again:
+                raise type(self._failure)(self._failure.message)
+            try:
+                self._file = self._open()
+            except StorageError as error:
+                self._failure, self._again = error, time.monotonic() + _REST
+                raise
+            self._failure, self._was_open = None, True
+            return self._file
+
+    def _open(self) -> StateFile:
+        from goproxy_mirror.state.engine import StateFile  # noqa: PLC0415 (SQLAlchemy's import would delay each start)
+
+        with disk_failures("make the state folder"):
+            # A folder that was there and is gone is a disk that is gone, and no place to begin anew.
+            if not self._was_open:
+                self._folder.mkdir(parents=True, exist_ok=True)
+        return StateFile(self._folder, threads=_READERS + 1, cancelled=self._closing.is_set)
+
+    def _opened_quietly(self) -> None:
+        try:
+            self._opened()
+        except StorageError as error:
+            said = error.message
+        else:
+            return
+        log.error("the state database cannot be used: stored files are served without it", reason=said)
+
+    def _close(self) -> None:
+        self._writer.shutdown()
+        self._readers.shutdown()
+        if self._file is not None:
+            self._file.close()

@@ -1,0 +1,1 @@
+"""How the tables came to be what they are: Alembic's surroundings (`env.py`) and its revisions."""

@@ -1,0 +1,1 @@
+"""The revisions, one file each; `statefile.REVISIONS` names them in their order."""

@@ -1,0 +1,54 @@
+"""The state database with everything that is kept in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from goproxy_mirror.errors import StorageError
+from goproxy_mirror.state.database import Database
+from goproxy_mirror.state.provenance import SQLProvenance
+from goproxy_mirror.state.records import SQLHealth, SQLLies, SQLPins, SQLTreeHeads
+
+log = structlog.get_logger(__name__)
+
+
+class State:
+    """What one process knows about the files, shared with the other processes of a state folder.
+
+    Entering begins to open the database and returns at once: no stored file waits for it. Each part says `StorageError` where
+    the database cannot be used. Leaving writes what still waits, and closes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._database = Database(folder)
+        self.pins = SQLPins(self._database)
+        self.lies = SQLLies(self._database)
+        self.heads = SQLTreeHeads(self._database)
+        self.health = SQLHealth(self._database)
+        self.provenance = SQLProvenance(self._database)
+
+    async def __aenter__(self) -> Self:
+        self._database.open_soon()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.catch_up()
+        finally:
+            await self._database.aclose()
+
+    async def catch_up(self) -> None:
+        """Write what could not be written when it was said; now and then, and at the end. Never fails."""
+        try:
+            await self.provenance.catch_up()
+        except StorageError as error:
+            log.warning("provenance still cannot be written", reason=error.message)

@@ -1,0 +1,90 @@
+"""Pins, lies, tree heads and the health of hosts, in the state database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.version import ModuleVersion
+from goproxy_mirror.ports import DatabaseState, FileKind, Home, HostHealth, Lie, Pin, Pinned
+from goproxy_mirror.state.database import BRIEF, Database
+
+if TYPE_CHECKING:
+    from goproxy_mirror.state.session import Session
+
+
+class SQLPins:
+    """`ports.Pins`: of several processes that see a file for the first time, one's hash is the pin of all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def pin(self, mv: ModuleVersion, kind: FileKind, hash_: str, home: Home) -> Pin:
+        held = await self.get(mv, kind)
+        if held is not None:
+            return held
+        new = Pin(hash_, home.name, time.time())
+
+        def pinned(session: Session) -> Pin:
+            session.add_pin(mv, kind, new)
+            return session.pin(mv, kind) or new
+
+        return await self._database.write(pinned)
+
+    async def get(self, mv: ModuleVersion, kind: FileKind) -> Pin | None:
+        return await self._database.read(lambda session: session.pin(mv, kind))
+
+    async def of(self, path: ModulePath) -> Sequence[Pinned]:
+        """All pins of a module, by version and kind. Raises `StorageError`."""
+        return await self._database.read(lambda session: session.pins_of(path))
+
+
+class SQLLies:
+    """`ports.Lies`. One that is told again is the same lie, told at another time; the newest 100,000 are remembered."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, lie: Lie) -> None:
+        await self._database.write(lambda session: session.add_lie(lie), wait=BRIEF)
+
+    async def since(self, at: float) -> Sequence[Lie]:
+        return await self._database.read(lambda session: session.lies_since(at))
+
+
+class SQLTreeHeads:
+    """`ports.TreeHeads`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def head(self, name: str) -> bytes:
+        return await self._database.read(lambda session: session.head(name))
+
+    async def advance(self, name: str, old: bytes, new: bytes) -> bool:
+        return await self._database.write(lambda session: session.advance(name, old, new, time.time()))
+
+    async def fork(self, name: str) -> bytes | None:
+        return await self._database.read(lambda session: session.fork(name))
+
+    async def forked(self, name: str, evidence: bytes) -> None:
+        await self._database.write(lambda session: session.add_fork(name, evidence, time.time()))
+
+    async def all(self) -> Sequence[DatabaseState]:
+        """What is known of each checksum database, by name. Raises `StorageError`."""
+        return await self._database.read(lambda session: session.databases())
+
+
+class SQLHealth:
+    """`ports.HealthRecords`. A host that was not asked for 90 days is forgotten."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self) -> Sequence[HostHealth]:
+        return await self._database.read(lambda session: session.hosts())
+
+    async def save(self, health: Sequence[HostHealth]) -> None:
+        await self._database.write(lambda session: session.put_hosts(health), durable=False, wait=BRIEF)
