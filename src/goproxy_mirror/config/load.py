@@ -72,6 +72,7 @@ def load(
     environ = os.environ if environ is None else environ
     file, text = _read(config, environ)
     sources = [_from_flags(flags or {}), _from_environment(environ), _from_file(file, text)]
+    sources = [_sumdb_off(source) for source in sources]
     said: dict[str, _Said] = {}
     for name in Settings.model_fields:
         found = [source[name] for source in sources if name in source]
@@ -112,6 +113,14 @@ def _from_flags(flags: Mapping[str, object]) -> Mapping[str, _Said]:
     }
 
 
+def _sumdb_off(source: Mapping[str, _Said]) -> Mapping[str, _Said]:
+    """`sumdb = "off"` says that nothing is to be proven, as GOSUMDB=off does."""
+    word = source.get("sumdb")
+    if word is None or word.value not in ("off", ["off"], ("off",)):
+        return source
+    return {"gosumdb": replace(word, value="off"), **{k: v for k, v in source.items() if k != "sumdb"}}
+
+
 def _from_environment(environ: Mapping[str, str]) -> Mapping[str, _Said]:
     said = {}
     for variable, value in environ.items():
@@ -135,7 +144,7 @@ def _from_file(file: Path | None, text: Mapping[str, Any]) -> Mapping[str, _Said
         if name not in Settings.model_fields:
             nearest = _nearest(name)
             raise SettingError(f"{name} (from {file}): there is no such setting; did you mean {nearest}?")
-        if isinstance(value, Mapping) != (name in _TABLES):
+        if isinstance(value, Mapping) != (name in _TABLES) and (name, value) != ("sumdb", "off"):
             allowed = f"a table [{name}]" if name in _TABLES else "a value, not a table"
             raise SettingError(f"{name} (from {file}): allowed is {allowed}")
         # In TOML, whatever follows a table's header belongs to the table.
@@ -193,10 +202,11 @@ def _add_environment_of_others(said: dict[str, _Said], environ: Mapping[str, str
         ("upstream", "GOPROXY"),
         ("gonoproxy", "GONOPROXY"),
         ("gonosumdb", "GONOSUMDB"),
+        ("gosumdb", "GOSUMDB"),
         ("private", "GOPRIVATE"),
     ):
         # Private patterns of our own replace all three of Go's: they are defaults of each other.
-        if name in said or (name != "upstream" and "private" in said):
+        if name in said or (name not in {"upstream", "gosumdb"} and "private" in said):
             continue
         if found := go.get(key):
             said[name] = _Said(found.value, found.origin)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic import PlainValidator as By
 
-from goproxy_mirror.config import rules, tables
+from goproxy_mirror.config import rules, sites, tables
 from goproxy_mirror.config.credentials import CredentialRule, parse_credentials
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, Upstreams, parse_upstreams
 from goproxy_mirror.config.values import (
@@ -70,6 +70,7 @@ def _parse_order(value: object) -> Order:
 
 
 Order = tuple[Literal["origin", "mirrors"], Literal["origin", "mirrors"]]
+Verify = Literal["require", "prefer"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]
 Folder = Annotated[Path, By(parse_path)]
@@ -164,11 +165,33 @@ class Settings(BaseModel):
         By(tables.parse_sumdb),
         About("Sources", "URLs of a checksum database, the preferred one first.", "NAME=URL,…", many=True),
     ] = Field(default_factory=lambda found: tables.with_default_sumdb({}, found["upstream"]), repr=False)
+    gosumdb: Annotated[
+        tables.ProvingDatabase,
+        By(tables.parse_gosumdb),
+        About(
+            "Sources", "The checksum database that proves every module, as GOSUMDB.", "NAME[+HASH+KEY] [URL]"
+        ),
+    ] = tables.ProvingDatabase(tables.SUM_GOLANG_ORG)
+    verify: Annotated[
+        Verify,
+        By(one_of("require", "prefer")),
+        About("Sources", "Whether modules wait for a database that cannot be reached (prefer: no).", "WORD"),
+    ] = "require"
     order: Annotated[
         Order,
         By(_parse_order),
         About("Sources", "What `direct` tries first: a module's own repository, or mirrors.", "ORDER"),
     ] = ("origin", "mirrors")
+    toolchains: Annotated[
+        tuple[str, ...],
+        By(sites.parse_sites),
+        About("Sources", "Where `direct` gets Go toolchains from; `off` asks no such site.", "URL,…"),
+    ] = Field(default=sites.TOOLCHAIN_SITES, repr=False)
+    vulndb: Annotated[
+        tuple[str, ...],
+        By(sites.parse_sites),
+        About("Sources", "Vulnerability database behind /vulndb/, at one URL or several; or `off`.", "URL,…"),
+    ] = Field(default=sites.VULNERABILITY_DATABASES, repr=False)
 
     mirrors: Annotated[
         tuple[rules.MirrorRule, ...],

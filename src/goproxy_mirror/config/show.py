@@ -42,8 +42,11 @@ def plain(name: str, value: object) -> object:
             return {item.left: list(item.rights) for item in value if isinstance(item, RewriteRule)}
         case tuple() if name == "credentials":
             return {item.prefix: item.row() for item in value if isinstance(item, CredentialRule)}
+        case () if name in {"toolchains", "vulndb"}:
+            return "off"
         case tuple():
-            return [without_userinfo(item, VEIL) if name == "sumdb" else str(item) for item in value]
+            urls = name in {"sumdb", "toolchains", "vulndb"}
+            return [without_userinfo(item, VEIL) if urls else str(item) for item in value]
         case Mapping():
             shown = {key: plain(name, item) for key, item in value.items()}
             return {key: item or ["off"] if isinstance(item, list) else item for key, item in shown.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from goproxy_mirror.config.rules import as_pairs, grouped
@@ -14,6 +15,22 @@ from goproxy_mirror.config.values import check_glob, redact
 # names mean the same tree (cmd/go/internal/modfetch.dbDial).
 SUM_GOLANG_ORG = "sum.golang.org"
 SUM_GOLANG_NAMES = (SUM_GOLANG_ORG, "sum.golang.google.cn")
+
+
+@dataclass(frozen=True, slots=True)
+class ProvingDatabase:
+    """The checksum database that modules are proven by, as GOSUMDB has it: all empty where it is `off`.
+
+    `key` is the verifier key `NAME+HASH+KEY`, or empty for the one that is known; `url` where the database is, if said.
+    """
+
+    name: str = ""
+    key: str = ""
+    url: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.key or self.name, self.url))) or "off"
+
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?(/[A-Za-z0-9._~-]+)*")
 
@@ -45,6 +62,39 @@ def parse_sumdb(value: object) -> Mapping[str, tuple[str, ...]]:
         urls = tuple(url.strip() for text in texts for url in text.split(",") if url.strip())
         found[name] = () if urls == ("off",) else tuple(_url(name, url) for url in urls)
     return found
+
+
+def parse_gosumdb(value: object) -> ProvingDatabase:
+    """GOSUMDB's own syntax: `off`, a name, or a name with its key; a URL may follow (cmd/go/internal/modfetch.dbDial)."""
+    if isinstance(value, ProvingDatabase):
+        return value
+    fields = str(value).split()
+    if fields == ["off"]:
+        return ProvingDatabase()
+    allowed = "allowed are off, sum.golang.org, or NAME+HASH+KEY, and behind it the database's URL"
+    if len(fields) not in {1, 2}:
+        raise ValueError(allowed)
+    name, plus, rest = fields[0].partition("+")
+    if name == SUM_GOLANG_NAMES[1] and len(fields) == 1 and not plus:
+        return ProvingDatabase(SUM_GOLANG_ORG, url=f"https://{name}")
+    if not _NAME.fullmatch(name) or (plus and not re.fullmatch(r"[0-9a-f]{8}\+[A-Za-z0-9+/=]+", rest)):
+        raise ValueError(allowed)
+    if not plus and name not in SUM_GOLANG_NAMES:
+        raise ValueError(f'"{name}" has no key; {allowed}')
+    url = _url(name, fields[1]) if len(fields) == 2 else ""
+    return ProvingDatabase(SUM_GOLANG_ORG if not plus else name, fields[0] if plus else "", url)
+
+
+def places_of(
+    database: ProvingDatabase, sumdb: Mapping[str, tuple[str, ...]], upstream: Upstreams
+) -> Mapping[str, tuple[str, ...]]:
+    """The databases and their URLs, with the one that modules are proven by among them."""
+    if not database.name or (database.name in sumdb and not database.url):
+        return sumdb
+    passed = [f"{step.url}/sumdb/{database.name}" for step in upstream if step.kind == "url"]
+    known = sumdb.get(database.name, passed)
+    urls = dict.fromkeys((database.url or f"https://{database.name}", *known))
+    return {**sumdb, database.name: tuple(urls)}
 
 
 def with_default_sumdb(
