@@ -9,14 +9,19 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.doubts import Doubts
+from goproxy_mirror.mirror.fetching import Fetching
+from goproxy_mirror.mirror.files import Files
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.freshness import Absences, Freshness, RecentAnswers
 from goproxy_mirror.mirror.policy import Policy
 from goproxy_mirror.mirror.service import MirrorService
+from goproxy_mirror.mirror.texts import Texts
 from goproxy_mirror.ports import Kept, Source
 from goproxy_mirror.protocol import Latest, List, Resolve
-from goproxy_mirror.state.files import FileAnswers, FileTurns, Journal
+from goproxy_mirror.state.files import FileAnswers, FileTurns
 from goproxy_mirror.storage.local import LocalStorage
+from tests.fakes.proof import FakeProvenance, FakeVerifier
 from tests.fakes.sources import FakeSource
 
 
@@ -34,31 +39,45 @@ class Journey:
         self.catalog = Catalog(self.storage, turns)
         self.answers = FileAnswers(folder / "state" / "answers")
         freshness = Freshness(ttl=60)
-        self.service = MirrorService(
+        policy = Policy(
+            direct="corp.example",
+            origin=self.origin,
+            routes=(),
+            public=public or self.source,
+            unlisted="corp.example",
+        )
+        self.provenance = FakeProvenance()
+        self.verifier = FakeVerifier()
+        self.doubts = Doubts(self.storage, self.verifier, self.provenance, folder / "state" / "quarantine")
+        self.fetching = fetching = Fetching(Absences(60), timeout=30, parallel=8)
+        self.files = Files(
             storage=self.storage,
-            policy=Policy(
-                direct="corp.example",
-                origin=self.origin,
-                routes=(),
-                public=public or self.source,
-                unlisted="corp.example",
-            ),
+            policy=policy,
+            verifier=self.verifier,
             catalog=self.catalog,
             flights=self.flights,
             turns=turns,
+            fetching=fetching,
+            provenance=self.provenance,
+            doubts=self.doubts,
+        )
+        self.texts = Texts(
+            storage=self.storage,
+            policy=policy,
+            catalog=self.catalog,
+            flights=self.flights,
+            turns=turns,
+            fetching=fetching,
             answers=RecentAnswers(self.answers, freshness),
             freshness=freshness,
-            absences=Absences(60),
-            provenance=Journal(folder / "state" / "provenance.jsonl"),
-            fetch_timeout=30,
-            parallel=8,
         )
+        self.service = MirrorService(self.files, self.texts)
 
     async def age(self, request: List | Latest | Resolve, seconds: float) -> None:
         """Let a kept answer be so many seconds old, as another process would see it."""
         kept = await self.answers.get(request.key)
         assert kept is not None
-        await self.service._answers.put(request.key, Kept(kept.body, time.time() - seconds, kept.home))
+        await self.texts._answers.put(request.key, Kept(kept.body, time.time() - seconds, kept.home))
 
 
 @pytest.fixture

@@ -206,7 +206,7 @@ async def test_stale_list_while_the_disk_is_full(journey: Journey) -> None:
 
 async def test_slow_fetch_ends(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch that takes too long is a time-out in words."""
-    journey.service._fetch_timeout = 0.01
+    journey.fetching._timeout = 0.01
 
     async def hang(self: FakeSource, mv: ModuleVersion) -> Found[bytes]:
         await asyncio.Event().wait()
@@ -217,12 +217,11 @@ async def test_slow_fetch_ends(journey: Journey, monkeypatch: pytest.MonkeyPatch
         await body(journey, MOD)
 
 
-async def test_source_is_recorded_as_unproven(journey: Journey) -> None:
-    """Each published file's home is written down, and that nothing proves it yet."""
+async def test_source_is_recorded(journey: Journey) -> None:
+    """Each published file's home is written down before it is visible."""
     await body(journey, MOD)
-    (line,) = (journey.folder / "state" / "provenance.jsonl").read_text().splitlines()
-    record = json.loads(line)
-    assert (record["key"], record["home"], record["proven"]) == (file(MOD).key, "https://up.test", False)
+    home, size, _ = journey.provenance.recorded[file(MOD).key]
+    assert (home.name, size) == ("https://up.test", len(await body(journey, MOD)))
 
 
 async def test_private_module_comes_from_its_origin(journey: Journey) -> None:

@@ -64,7 +64,8 @@ class Server:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),
-                env=clean_environment(self._home) | self._env,
+                # Nothing of what most tests serve is in a database that could be asked.
+                env=clean_environment(self._home) | {"GOSUMDB": "off"} | self._env,
                 cwd=self._home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -167,7 +168,17 @@ def program(*arguments: str) -> tuple[str, ...]:
 
 def fetch(port: int, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Answer:
     """One request to a port of this machine, on a connection of its own, with the path exactly as given."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    return answered(http.client.HTTPConnection("127.0.0.1", port, timeout=120), path, headers, method=method)
+
+
+def answered(
+    connection: http.client.HTTPConnection,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+) -> Answer:
+    """The answer to one request on a connection, which is closed then."""
     try:
         connection.request(method, path, headers=dict(headers or {}))
         response = connection.getresponse()

@@ -40,10 +40,15 @@ def hash_zip(path: Path) -> str:
     Raises InvalidZip where programs could disagree on what the zip holds. Not for the event loop.
     """
     with ZipReader(path) as reader:
-        digests = []
-        for member in reader.members:
-            digest = hashlib.sha256()
-            for piece in reader.read(member):
-                digest.update(piece)
-            digests.append((member.name, digest.digest()))
+        return hash_members(reader)
+
+
+def hash_members(reader: ZipReader) -> str:
+    """The same for a zip that is open."""
+    digests = []
+    for member in reader.members:
+        digest = hashlib.sha256()
+        for piece in reader.read(member):
+            digest.update(piece)
+        digests.append((member.name, digest.digest()))
     return hash1(digests)

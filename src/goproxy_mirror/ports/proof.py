@@ -15,33 +15,44 @@ from goproxy_mirror.ports.modules import Found, Home, Proof
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """Who brings something. `named`: the origin, or a source that the operator named for these modules, so that what
-    no database can prove may be pinned from it."""
+    """Who brings something. `named`: the origin, or a source that the operator named, so that what no database can prove may
+    be pinned from it. `authority`: its word about what there is counts by itself (an upstream, the origin, a local path)."""
 
     home: Home
     named: bool
+    authority: bool = True
 
 
 class Verifier(Protocol):
     """Holds files against the signed record of the checksum database, or against the pin of an earlier sight.
 
-    Raises `SecurityError` where they differ (the lie is recorded), `Unproven` and `NotRecorded` where nobody can say,
-    `StorageError` where a pin could not be read or written.
+    Raises `SecurityError` where they differ, `Unproven` and `NotRecorded` where nobody can say, `StorageError` where a pin
+    could not be read or written. The witness is who brought the file, whose lie is recorded; None for what is stored here.
     """
 
     def outside(self, path: ModulePath) -> bool:
         """Whether no database is asked about the module: private, GONOSUMDB, or the database is off."""
         ...
 
-    async def go_mod(self, mv: ModuleVersion, body: bytes, witness: Witness) -> Proof: ...
+    def distrusted(self, home: Home, path: ModulePath) -> str | None:
+        """Why a mirror is not asked about a module any more: it lied about it. None where it did not."""
+        ...
 
-    async def zip(self, mv: ModuleVersion, file: Path, witness: Witness) -> Proof:
+    async def go_mod(self, mv: ModuleVersion, body: bytes, witness: Witness | None) -> Proof: ...
+
+    async def zip(self, mv: ModuleVersion, file: Path, witness: Witness | None) -> Proof:
         """Also raises `SecurityError` for what is no zip that every program reads in the same way."""
         ...
 
     async def recorded(self, mv: ModuleVersion) -> bool:
-        """Whether the database has a record of the version, or there is a pin of it. Raises `Unproven` (never
-        `NotRecorded`)."""
+        """Whether the database has a record of the version; False for what is outside every database.
+
+        Raises `Unproven`, but never `NotRecorded`.
+        """
+        ...
+
+    async def vouched(self, mv: ModuleVersion) -> None:
+        """Raise `NotRecorded` or `Unproven` unless there is a record of the version, or none is needed."""
         ...
 
 

@@ -1,0 +1,206 @@
+"""The journey of a file: storage, one fetch per key, sources with their proof, publication, answer.
+
+A cold file is answered once it is proven and durably published, from disk; nothing streams through before that. `.info`,
+`.mod` and `.zip` go one by one: a `.mod` miss never fetches a zip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from goproxy_mirror.errors import NotFound, SecurityError, disk_failures
+from goproxy_mirror.mirror.answers import FileAnswer
+from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.doubts import Doubts
+from goproxy_mirror.mirror.fetching import Fetching
+from goproxy_mirror.mirror.flights import Flights
+from goproxy_mirror.mirror.policy import Policy
+from goproxy_mirror.module.infofile import commit_of
+from goproxy_mirror.module.version import ModuleVersion
+from goproxy_mirror.ports import (
+    FileKind,
+    Found,
+    Home,
+    Info,
+    Proof,
+    Provenance,
+    Source,
+    Storage,
+    StoredFile,
+    Turns,
+    Verifier,
+)
+from goproxy_mirror.protocol import File, file_key
+
+log = structlog.get_logger(__name__)
+
+
+class Files:
+    """Answers requests for files: fixed content, stored for ever. Raises what `Source`, `Verifier` and `Storage` raise."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        policy: Policy,
+        verifier: Verifier,
+        catalog: Catalog,
+        flights: Flights,
+        turns: Turns,
+        fetching: Fetching,
+        provenance: Provenance,
+        doubts: Doubts,
+    ) -> None:
+        self._storage = storage
+        self._policy = policy
+        self._verifier = verifier
+        self._catalog = catalog
+        self._flights = flights
+        self._turns = turns
+        self._fetching = fetching
+        self._provenance = provenance
+        self._doubts = doubts
+
+    async def answer(self, request: File, *, fetch: bool = True) -> FileAnswer:
+        """The file; with `fetch` off, only if it is held."""
+        key, mv, kind = request.key, request.mv, request.kind
+        stored = self._storage.look(key)
+        if stored is not None and self._doubts.about(key):
+            await self._flights.run(f"{key} doubt", lambda: self._settle(mv, kind))
+            stored = self._storage.look(key)
+        if stored is not None:
+            return FileAnswer(stored, kind)
+        if not fetch:
+            raise not_held(str(request))
+        self._fetching.check(key)
+        if kind is FileKind.INFO:
+            return await self._flights.run(key, lambda: self._fetch_info(key, mv))
+        return await self._flights.run(key, lambda: self._fetch(key, mv, kind))
+
+    async def _settle(self, mv: ModuleVersion, kind: FileKind) -> None:
+        async with self._turns.hold(file_key(mv, kind)):
+            await self._doubts.settle(mv, kind)
+        self._derive(mv)
+
+    async def _fetch(self, key: str, mv: ModuleVersion, kind: FileKind) -> FileAnswer:
+        async with self._turns.hold(key):
+            stored = self._storage.look(key)  # another worker may have been first
+            if stored is not None:
+                return FileAnswer(stored, kind)
+            large = kind is FileKind.ZIP
+            async with self._storage.stage() as staged:
+                async with self._fetching.of(key, f"{mv}{kind.value}", mv.path, large=large):
+                    found = await _bring(self._policy.source(mv.path), mv, kind, staged)
+                if found.info is not None:
+                    await self._publish_info(mv, found.info, found.home, found.proof)
+                stored = await self._publish(key, staged, found.home, found.proof)
+        self._told(mv, kind, found.home, stored)
+        if kind is FileKind.MOD or found.info is not None:
+            self._derive(mv)
+        return FileAnswer(stored, kind, found.home.name)
+
+    async def _fetch_info(self, key: str, mv: ModuleVersion) -> FileAnswer:
+        """A `.info` stands in no record: it is published only where the `.mod` of its version is held, and proven."""
+        async with self._held_mod(mv) as mod:
+            async with self._turns.hold(key):
+                stored = self._storage.look(key)
+                if stored is not None:
+                    return FileAnswer(stored, FileKind.INFO)
+                async with self._fetching.of(key, str(mv), mv.path):
+                    found = await self._policy.source(mv.path).info(mv)
+            if mod is not None:
+                # Not under the turn: the fetch of the `.mod` has a turn of its own, and two keys may share one lock.
+                await mod
+        stored = self._storage.look(key)  # who built the `.mod` has published its `.info` along
+        if stored is None:
+            stored = await self._publish_info(mv, found.value, found.home, None)
+            self._told(mv, FileKind.INFO, found.home, stored)
+        self._derive(mv)
+        return FileAnswer(stored, FileKind.INFO, found.home.name)
+
+    @asynccontextmanager
+    async def _held_mod(self, mv: ModuleVersion) -> AsyncIterator[asyncio.Task[FileAnswer] | None]:
+        """The `.mod` is fetched and proven meanwhile, where it has to vouch for the `.info`."""
+        mod = File(mv, FileKind.MOD)
+        held = self._storage.look(mod.key) is not None and not self._doubts.about(mod.key)
+        if held or self._verifier.outside(mv.path):
+            yield None
+            return
+        task = asyncio.create_task(self.answer(mod))
+        try:
+            yield task
+        finally:
+            task.cancel()  # a waiter, not the fetch, which goes on for whoever asks next
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _publish(self, key: str, staged: Path, home: Home, proof: Proof | None) -> StoredFile:
+        """Make a staged file visible for ever; where it came from, and why it is believed, is said first."""
+        size = (await asyncio.to_thread(staged.stat)).st_size
+        await self._provenance.record(key, home, size=size, proof=proof)
+        if proof is None or proof.by or key.endswith(FileKind.INFO.value):
+            return await self._storage.create(key, staged)
+        self._doubts.add(key)
+        return await self._storage.create(key, staged)
+
+    async def _publish_info(
+        self, mv: ModuleVersion, info: Info, home: Home, proof: Proof | None
+    ) -> StoredFile:
+        """Let the `.info` that is published first say which commit the version is, and hold what is built here to it.
+
+        A tag can be moved between the fetches of two files. That is no matter where their hashes stand in a record;
+        where they do not, `SecurityError` is raised.
+        """
+        key = file_key(mv, FileKind.INFO)
+        stored = self._storage.look(key)
+        if stored is None:
+            async with self._storage.stage() as staged:
+                with disk_failures("write the file"):
+                    await asyncio.to_thread(staged.write_bytes, info.body)
+                stored = await self._publish(key, staged, home, None)
+        with disk_failures("read the file"):
+            held = await asyncio.to_thread(stored.path.read_bytes)
+        was, now = commit_of(held), commit_of(info.body)
+        if was is None or now is None or was == now:
+            return stored
+        if proof is not None and proof.tree is not None:
+            log.warning("a tag leads to another commit of the same content", module=str(mv), home=home.name)
+            return stored
+        raise SecurityError(
+            f"{mv}: its tag was moved: here it is commit {was:.12}, and at {home.name} it is {now:.12} now. "
+            "What is published stays as it is; ask its author for a new version",
+            source=home.name,
+        )
+
+    def _derive(self, mv: ModuleVersion) -> None:
+        self._catalog.changed(mv.path)
+        self._flights.start(f"derive {mv.path}", lambda: self._catalog.derive(mv.path))
+
+    def _told(self, mv: ModuleVersion, kind: FileKind, home: Home, stored: StoredFile) -> None:
+        log.info(
+            "fetched",
+            module=str(mv.path),
+            version=str(mv.version),
+            file=kind.value,
+            home=home.name,
+            size=stored.size,
+        )
+
+
+async def _bring(source: Source, mv: ModuleVersion, kind: FileKind, staged: Path) -> Found[None]:
+    """A `.mod` or a `.zip`, written to `staged`."""
+    if kind is FileKind.ZIP:
+        return await source.zip(mv, staged)
+    found = await source.go_mod(mv)
+    with disk_failures("write the file"):
+        await asyncio.to_thread(staged.write_bytes, found.value)
+    return Found(None, found.home, found.info, found.proof)
+
+
+def not_held(what: str) -> NotFound:
+    """The no to a request that forbids to fetch."""
+    return NotFound(f"{what}: not held here, and the request forbids to fetch it (Disable-Module-Fetch)")

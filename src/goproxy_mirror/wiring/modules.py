@@ -1,0 +1,57 @@
+"""The journey of modules, put together."""
+
+from __future__ import annotations
+
+from goproxy_mirror.config import Settings
+from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.doubts import Doubts
+from goproxy_mirror.mirror.fetching import Fetching
+from goproxy_mirror.mirror.files import Files
+from goproxy_mirror.mirror.flights import Flights
+from goproxy_mirror.mirror.freshness import Absences, Freshness, RecentAnswers
+from goproxy_mirror.mirror.policy import Policy
+from goproxy_mirror.mirror.service import MirrorService
+from goproxy_mirror.mirror.texts import Texts
+from goproxy_mirror.ports import Answers, Provenance, Storage, Turns, Verifier
+
+
+def journey_of(
+    settings: Settings,
+    *,
+    storage: Storage,
+    policy: Policy,
+    verifier: Verifier,
+    provenance: Provenance,
+    doubts: Doubts,
+    flights: Flights,
+    turns: Turns,
+    answers: Answers,
+) -> MirrorService:
+    """Files and texts share the catalogue, the flights and the memory of who said no."""
+    catalog = Catalog(storage, turns)
+    freshness = Freshness(settings.list_ttl)
+    fetching = Fetching(
+        Absences(settings.negative_ttl), timeout=settings.fetch_timeout, parallel=settings.parallel_fetches
+    )
+    files = Files(
+        storage=storage,
+        policy=policy,
+        verifier=verifier,
+        catalog=catalog,
+        flights=flights,
+        turns=turns,
+        fetching=fetching,
+        provenance=provenance,
+        doubts=doubts,
+    )
+    texts = Texts(
+        storage=storage,
+        policy=policy,
+        catalog=catalog,
+        flights=flights,
+        turns=turns,
+        fetching=fetching,
+        answers=RecentAnswers(answers, freshness),
+        freshness=freshness,
+    )
+    return MirrorService(files, texts)

@@ -1,0 +1,93 @@
+"""Files that were stored without a proof: proven at their first use, or taken out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from goproxy_mirror.errors import Unproven
+from goproxy_mirror.mirror.answers import FileAnswer
+from goproxy_mirror.protocol import File, parse
+from tests.mirror.conftest import Journey
+
+MOD = "/example.com/m/@v/v1.0.0.mod"
+INFO = "/example.com/m/@v/v1.0.0.info"
+ZIP = "/example.com/m/@v/v1.0.0.zip"
+OLD = b"module example.com/m // as it was stored\n"
+
+
+async def stored(journey: Journey, path: str, content: bytes) -> str:
+    """A file that an earlier version published, without a proof unless it is a `.info`."""
+    request = parse(path)
+    assert isinstance(request, File)
+    async with journey.storage.stage() as staged:
+        staged.write_bytes(content)
+        await journey.storage.create(request.key, staged)
+    if not path.endswith(".info"):
+        journey.provenance.doubted.add(request.key)
+    await journey.doubts.load()
+    return request.key
+
+
+async def content(journey: Journey, path: str) -> bytes:
+    """What is answered."""
+    request = parse(path)
+    assert isinstance(request, File)
+    answer = await journey.service.answer(request)
+    assert isinstance(answer, FileAnswer)
+    return answer.file.path.read_bytes()
+
+
+async def test_doubted_file_is_proven_once(journey: Journey) -> None:
+    """At its first use; later uses cost nothing, and nothing is fetched."""
+    await stored(journey, MOD, OLD)
+    assert await content(journey, MOD) == await content(journey, MOD) == OLD
+    assert journey.verifier.asked == ["example.com/m@v1.0.0.mod"]
+    assert journey.source.asked == []
+    assert journey.provenance.doubted == set()
+
+
+async def test_wrong_file_is_quarantined(journey: Journey) -> None:
+    """It is fetched anew within the same request, and kept aside for whoever wants to know."""
+    key = await stored(journey, MOD, OLD)
+    journey.verifier.wrong.add(OLD)
+    assert await content(journey, MOD) == b"module example.com/m\n"
+    (kept,) = (journey.folder / "state/quarantine" / Path(key).parent).iterdir()
+    assert kept.read_bytes() == OLD
+
+
+async def test_info_goes_with_its_mod(journey: Journey) -> None:
+    """A `.info` was believed with its `.mod`: where that one is wrong, both are taken out."""
+    await stored(journey, MOD, OLD)
+    await stored(journey, INFO, b'{"Version":"v1.0.0","Time":"1999-01-01T00:00:00Z"}')
+    journey.verifier.wrong.add(OLD)
+    assert b"1999" not in await content(journey, INFO)
+
+
+async def test_nobody_can_say(journey: Journey) -> None:
+    """What is not proven is not served while the database cannot be asked, and stays where it is."""
+    key = await stored(journey, ZIP, b"a zip")
+    journey.verifier.failing = Unproven("sum.test does not answer")
+    with pytest.raises(Unproven, match="does not answer"):
+        await content(journey, ZIP)
+    assert journey.storage.look(key) is not None
+    journey.verifier.failing = None
+    assert await content(journey, ZIP) == b"a zip"
+
+
+async def test_proven_file_needs_nobody(journey: Journey) -> None:
+    """Positive control: what is stored and proven is served while the database cannot be asked."""
+    await content(journey, MOD)
+    journey.verifier.failing = Unproven("sum.test does not answer")
+    assert await content(journey, MOD) == b"module example.com/m\n"
+
+
+async def test_info_waits_for_its_mod(journey: Journey) -> None:
+    """Where a database has the module, a `.info` is published only beside the `.mod` of its version."""
+    journey.verifier.listed = True
+    assert b"v1.0.0" in await content(journey, INFO)
+    assert sorted(journey.source.asked) == ["example.com/m@v1.0.0.info", "example.com/m@v1.0.0.mod"]
+    mod = parse(MOD)
+    assert isinstance(mod, File)
+    assert journey.storage.look(mod.key) is not None
