@@ -68,19 +68,7 @@ class ConnectProxy:
         else:
             with socket.create_connection(("127.0.0.1", self.routes[host])) as there:
                 client.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                self._pump(client.connection, there)
-
-    def _pump(self, one: socket.socket, other: socket.socket) -> None:
-        pairs = {one: other, other: one}
-        while pairs and not self.closing.is_set():
-            for source in select.select(list(pairs), [], [], 0.5)[0]:
-                data = source.recv(65536)
-                if data:
-                    pairs[source].sendall(data)
-                    continue
-                with contextlib.suppress(OSError):
-                    pairs[source].shutdown(socket.SHUT_WR)
-                del pairs[source]
+                pump(client.connection, there, self.closing)
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +77,20 @@ class ConnectProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def pump(one: socket.socket, other: socket.socket, closing: threading.Event) -> None:
+    """Pass on what each side says to the other, until both have no more or `closing` is set."""
+    pairs = {one: other, other: one}
+    while pairs and not closing.is_set():
+        for source in select.select(list(pairs), [], [], 0.5)[0]:
+            data = source.recv(65536)
+            if data:
+                pairs[source].sendall(data)
+                continue
+            with contextlib.suppress(OSError):
+                pairs[source].shutdown(socket.SHUT_WR)
+            del pairs[source]
 
 
 class _Threads(socketserver.ThreadingTCPServer):

@@ -98,11 +98,16 @@ class Internet:
 
     def env(self) -> Mapping[str, str]:
         """What a program needs in its environment to live in this Internet."""
-        return {
-            "HTTPS_PROXY": self.proxy.url,
-            "SSL_CERT_FILE": str(self.ca_file),
-            "GIT_SSL_CAINFO": str(self.ca_file),
-        }
+        return {"HTTPS_PROXY": self.proxy.url, **self.certificates()}
+
+    def certificates(self) -> dict[str, str]:
+        """What a program needs to believe its hosts."""
+        return {"SSL_CERT_FILE": str(self.ca_file), "GIT_SSL_CAINFO": str(self.ca_file)}
+
+    @property
+    def port(self) -> int:
+        """The port of 127.0.0.1 at which all of it can be reached without the proxy; the name in the handshake tells hosts."""
+        return self._site.port
 
     @property
     def hosts_asked(self) -> set[str]:

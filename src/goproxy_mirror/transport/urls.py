@@ -14,6 +14,9 @@ from pyreqwest.http import Url
 _PARTS = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.\-]*:/+)?)([^/?#]*)([^?#]*)")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(:[0-9]*)?")
 
+# By RFC 3986 §4.2 no relative reference begins so; what does was meant for a reader that takes it for a scheme.
+_NO_SCHEME = re.compile(r"(?![A-Za-z][A-Za-z0-9+.\-]*:)[^/?#:]*:")
+
 # Where two parsers of URLs differ, a check of one says nothing about what the other connects to. Git parses
 # the URL again, so whatever is not plain is refused before it comes that far.
 _PLAIN = re.compile(r"[!-\[\]-~]+")
@@ -66,6 +69,8 @@ class Target:
 
     def follow(self, location: str) -> Self:
         """Where a redirect's Location leads from here; without the userinfo of either. Raises `UrlError`."""
+        if _NO_SCHEME.match(location):
+            raise UrlError("its scheme is none")
         try:
             there = self._of(Url(self.url).join(location))
         except ValueError as error:
