@@ -21,8 +21,9 @@ from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.observe import start_log
 from goproxy_mirror.process import Runner
 from goproxy_mirror.sources.checksums import ChecksumUpstreams
-from goproxy_mirror.state.files import FileAnswers, FileTurns, Journal, instance_id
-from goproxy_mirror.state.memory import MemoryLies, MemoryPins
+from goproxy_mirror.state.files import FileAnswers, FileTurns, instance_id
+from goproxy_mirror.state.opening import State
+from goproxy_mirror.state.statefile import check_state
 from goproxy_mirror.storage.local import LocalStorage
 from goproxy_mirror.transport import Hosts, Transport, Trust
 from goproxy_mirror.vcs.fallback import FallbackRepositories
@@ -86,6 +87,7 @@ def prepare(settings: Settings) -> Settings:
     """
     start_log(settings.log_level, settings.log_format)
     check_folders(settings)
+    check_state(settings.state)
     Trust([settings.ca_file] if settings.ca_file else [])
     for warning in check_credentials(settings):
         log.warning("a secret is open", setting=warning)
@@ -140,24 +142,24 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings.state / "go", runner_of(settings), transport, timeout=settings.fetch_timeout
         )
         stack.push_async_callback(fallbacks.aclose)
+        state = await stack.enter_async_context(State(settings.state))
         verifier = Checker(
             database=None,
             toolchains=None,
             outside=",".join((*settings.private, *settings.gonosumdb)),
-            pins=MemoryPins(),
-            lies=MemoryLies(),
+            pins=state.pins,
+            lies=state.lies,
             lenient=settings.verify == "prefer",
         )
         policy = policy_of(settings, transport, hosts, repositories, fallbacks, credentials, verifier)
         flights = await stack.enter_async_context(Flights())
-        provenance = Journal(settings.state / "provenance.jsonl")
-        doubts = Doubts(storage, verifier, provenance, settings.state / "quarantine")
+        doubts = Doubts(storage, verifier, state.provenance, settings.state / "quarantine")
         modules = journey_of(
             settings,
             storage=storage,
             policy=policy,
             verifier=verifier,
-            provenance=provenance,
+            provenance=state.provenance,
             doubts=doubts,
             flights=flights,
             turns=turns,
@@ -165,7 +167,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         databases = ChecksumUpstreams(settings.sumdb, transport, instance=instance_id(settings.state))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        stack.callback(tasks.create_task(_keep_house(repositories, settings.git_cache_size)).cancel)
+        for work in (
+            doubts.load(),
+            verifier.refresh(),
+            _keep_house(repositories, settings.git_cache_size, state, verifier),
+        ):
+            stack.callback(tasks.create_task(work).cancel)
         yield Services(modules, ChecksumService(databases, policy), partial(_ready, storage))
 
 
@@ -181,14 +188,18 @@ async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
         yield Workshop(repositories, transport, runner)
 
 
-async def _keep_house(repositories: GitRepositories, git_cache_size: int) -> None:
-    """Remove the git repositories that were not used for longest, as often as one may have grown."""
+async def _keep_house(
+    repositories: GitRepositories, git_cache_size: int, state: State, verifier: Checker
+) -> None:
+    """Remove the git repositories that were not used for longest, and share what the other processes have learned."""
     while True:
         await asyncio.sleep(_HOUSEKEEPING)
         try:
             await repositories.prune(git_cache_size)
         except OSError as error:
             log.warning("git repositories not pruned", reason=error.strerror)
+        await state.catch_up()
+        await verifier.refresh()
 
 
 async def _ready(storage: LocalStorage) -> None:

@@ -49,6 +49,7 @@ class Journey:
         self.provenance = FakeProvenance()
         self.verifier = FakeVerifier()
         self.doubts = Doubts(self.storage, self.verifier, self.provenance, folder / "state" / "quarantine")
+        self.doubts._known.set()
         self.fetching = fetching = Fetching(Absences(60), timeout=30, parallel=8)
         self.files = Files(
             storage=self.storage,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from goproxy_mirror.errors import SecurityError, disk_failures
+from goproxy_mirror.errors import SecurityError, StorageError, disk_failures
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileKind, Proof, Provenance, Storage, StoredFile, Verifier
 from goproxy_mirror.protocol import file_key
 
 log = structlog.get_logger(__name__)
+
+_PATIENCE = 10.0
+"""Seconds that a stored file waits until it is known whether it is proven."""
 
 _QUIET = 60.0
 """Seconds until a database that could not be asked is asked again about what was taken unproven."""
@@ -35,10 +39,25 @@ class Doubts:
         self._quarantine = quarantine
         self._keys: set[str] = set()
         self._quiet_until = 0.0
+        self._known = asyncio.Event()
 
     async def load(self) -> None:
-        """Learn what is stored unproven. Raises `StorageError`."""
-        self._keys |= await self._provenance.unproven()
+        """Learn what is stored unproven. A state that cannot be read stops no stored file."""
+        try:
+            self._keys |= await self._provenance.unproven()
+        except StorageError as error:
+            log.warning("what is stored unproven is not known", reason=error.message)
+        finally:
+            self._known.set()
+
+    async def known(self) -> None:
+        """Wait for `load`, for a bounded time: the first answers of a process come while it goes on."""
+        if not self._known.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._known.wait()
+                return
+            self._known.set()
 
     def add(self, key: str) -> None:
         self._keys.add(key)

@@ -69,6 +69,7 @@ class Files:
     async def answer(self, request: File, *, fetch: bool = True) -> FileAnswer:
         """The file; with `fetch` off, only if it is held."""
         key, mv, kind = request.key, request.mv, request.kind
+        await self._doubts.known()
         stored = self._storage.look(key)
         if stored is not None and self._doubts.about(key):
             await self._flights.run(f"{key} doubt", lambda: self._settle(mv, kind))
