@@ -107,10 +107,11 @@ class Database:
     def _open(self) -> StateFile:
         from goproxy_mirror.state.engine import StateFile  # noqa: PLC0415 (SQLAlchemy's import would delay each start)
 
+        # A folder that was there and is gone is a disk that is gone, and no place to begin anew.
+        if self._was_open and not self._folder.is_dir():
+            raise StorageError("the state folder is gone: is its disk still there?")
         with disk_failures("make the state folder"):
-            # A folder that was there and is gone is a disk that is gone, and no place to begin anew.
-            if not self._was_open:
-                self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
         return StateFile(self._folder, threads=_READERS + 1, cancelled=self._closing.is_set)
 
     def _opened_quietly(self) -> None:

@@ -106,6 +106,11 @@ class StateFile:
             raise StorageError(
                 "another process has been bringing the state database up to date for too long; ask again later"
             ) from None
+        except OSError as error:
+            raise StorageError(
+                f"the state database cannot be made or changed ({error.strerror}): this user must be allowed to make files in "
+                "the state folder"
+            ) from error
 
     def _is_ready(self) -> bool:
         revision, write_ahead = stored_revision(self._path)

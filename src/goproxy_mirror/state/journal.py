@@ -63,8 +63,10 @@ def _parsed(line: bytes) -> _Line | None:
         key, kind, home, size, at = (said[name] for name in ("key", "kind", "home", "size", "at"))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not (isinstance(key, str) and _KEY.fullmatch(key) and isinstance(home, str)):
+    if not (isinstance(key, str) and isinstance(kind, str) and isinstance(home, str)):
+        return None
+    if not (_KEY.fullmatch(key) and kind in _KINDS):
         return None
     if not (type(size) is int and 0 <= size < 2**63 and type(at) in {int, float} and 0 <= at < 2**40):
         return None
-    return (key, home_of(kind, home), size, float(at)) if kind in _KINDS else None
+    return key, home_of(kind, home), size, float(at)
