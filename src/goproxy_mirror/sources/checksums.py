@@ -8,7 +8,7 @@ is asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -39,6 +39,10 @@ class _Place:
     host: str
     passed_on: bool
 
+    @property
+    def home(self) -> Home:
+        return Home("upstream", self.name)
+
 
 class ChecksumUpstreams:
     """`ports.ChecksumDatabases`. `NotFound` where the database's own host says so, or every place does."""
@@ -55,10 +59,13 @@ class ChecksumUpstreams:
     def known(self, name: str) -> bool:
         return bool(self._places.get(name))
 
-    async def get(self, name: str, path: str) -> Found[bytes]:
+    async def get(self, name: str, path: str, without: Collection[Home] = ()) -> Found[bytes]:
+        """Also leaves out places that have been found to lie: those that an earlier answer named as its home."""
         noes: list[NotFound] = []
         outages: list[MirrorError] = []
-        places = self._places.get(name, ())
+        places = [place for place in self._places.get(name, ()) if place.home not in without]
+        if without and not places:
+            raise SourceUnavailable(f"{path}: {name} has no other place to be asked at")
         # Stable: the preferred first, but who did not answer a moment ago last.
         for place in sorted(places, key=lambda place: self._transport.hosts.resting(place.host)):
             try:
@@ -90,7 +97,7 @@ class ChecksumUpstreams:
         if not _can_be(path, reply.body):
             message = f"{path}: {place.name} answered with something that is none of a checksum database"
             raise SourceUnavailable(message, source=place.name)
-        return Found(reply.body, Home("upstream", place.name))
+        return Found(reply.body, place.home)
 
 
 def _place(name: str, url: str) -> _Place:
