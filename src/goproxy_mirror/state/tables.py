@@ -87,4 +87,10 @@ provenance = Table(
     Column("verified", Float),
     sqlite_with_rowid=False,
 )
-Index("provenance_unproven", provenance.c.key, sqlite_where=UNPROVEN, postgresql_where=UNPROVEN)
+# The columns of its condition are in the index too, so that SQLite need not look each of them up in the table.
+Index(
+    "provenance_unproven",
+    *(provenance.c[name] for name in ("key", "kind", "proven_by")),
+    sqlite_where=UNPROVEN,
+    postgresql_where=UNPROVEN,
+)

@@ -82,7 +82,11 @@ def upgrade() -> None:
     )
     unproven = sa.text("proven_by IS NULL AND kind <> '.info'")
     op.create_index(
-        "provenance_unproven", "provenance", ["key"], sqlite_where=unproven, postgresql_where=unproven
+        "provenance_unproven",
+        "provenance",
+        ["key", "kind", "proven_by"],
+        sqlite_where=unproven,
+        postgresql_where=unproven,
     )
 
 
