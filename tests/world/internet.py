@@ -64,27 +64,27 @@ class Internet:
     def page(self, path: str, *go_import: str, status: int = 200) -> None:
         """Let a module path's page name repositories."""
         self.pages[path] = Page(go_import, status)
-        self._reach(path)
+        self.reach(path)
 
     def repository(self, name: str, folder: Path) -> None:
         """Serve a bare git repository at `https://NAME`, by git's smart protocol."""
         self.repositories[name] = folder
-        self._reach(name)
+        self.reach(name)
 
     def tree(self, name: str, folder: Path) -> None:
         """Serve a folder at `https://NAME`: a module proxy, a checksum database."""
         self.trees[name] = folder
-        self._reach(name)
+        self.reach(name)
 
     def answer(self, name: str, answering: Callable[[Exchange], None]) -> None:
         """Let a function answer whatever is asked of `https://NAME` and below."""
         self.answering[name] = answering
-        self._reach(name)
+        self.reach(name)
 
     def protect(self, name: str, *authorizations: str, status: int = 401) -> Guard:
         """Let everything at `https://NAME` and below be for those alone who send one of these Authorizations."""
         self.guards[name] = Guard(set(authorizations), status)
-        self._reach(name)
+        self.reach(name)
         return self.guards[name]
 
     def black_hole(self, *hosts: str) -> None:
@@ -124,7 +124,8 @@ class Internet:
         self.proxy.stop()
         self._site.stop()
 
-    def _reach(self, name: str) -> None:
+    def reach(self, name: str) -> None:
+        """Let a host be connected to."""
         self.proxy.routes[name.split("/", maxsplit=1)[0]] = self._site.port
 
     def __enter__(self) -> Self:
