@@ -20,7 +20,6 @@ from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.observe import start_log
 from goproxy_mirror.process import Runner
-from goproxy_mirror.sources.checksums import ChecksumUpstreams
 from goproxy_mirror.state.files import FileAnswers, FileTurns, instance_id
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.statefile import check_state
@@ -41,7 +40,9 @@ from goproxy_mirror.wiring.credentials import check_credentials
 from goproxy_mirror.wiring.modules import journey_of
 from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
+from goproxy_mirror.wiring.proof import check_database, checker_of, clients_of, databases_of
 from goproxy_mirror.wiring.sources import policy_of
+from goproxy_mirror.wiring.vulndb import vulnerabilities_of
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +89,13 @@ def prepare(settings: Settings) -> Settings:
     start_log(settings.log_level, settings.log_format)
     check_folders(settings)
     check_state(settings.state)
+    check_database(settings)
+    if not settings.gosumdb.name:
+        log.warning(
+            "modules are not proven: the checksum database is off",
+            setting="gosumdb",
+            instead="each has to stay what it was when it was first seen",
+        )
     Trust([settings.ca_file] if settings.ca_file else [])
     for warning in check_credentials(settings):
         log.warning("a secret is open", setting=warning)
@@ -143,16 +151,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(fallbacks.aclose)
         state = await stack.enter_async_context(State(settings.state))
-        verifier = Checker(
-            database=None,
-            toolchains=None,
-            outside=",".join((*settings.private, *settings.gonosumdb)),
-            pins=state.pins,
-            lies=state.lies,
-            lenient=settings.verify == "prefer",
-        )
+        databases = databases_of(settings, transport)
+        clients = clients_of(settings, databases, state.heads)
+        verifier = checker_of(settings, clients, state)
         policy = policy_of(settings, transport, hosts, repositories, fallbacks, credentials, verifier)
         flights = await stack.enter_async_context(Flights())
+        answers = FileAnswers(settings.state / "answers")
         doubts = Doubts(storage, verifier, state.provenance, settings.state / "quarantine")
         modules = journey_of(
             settings,
@@ -163,9 +167,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             doubts=doubts,
             flights=flights,
             turns=turns,
-            answers=FileAnswers(settings.state / "answers"),
+            answers=answers,
         )
-        databases = ChecksumUpstreams(settings.sumdb, transport, instance=instance_id(settings.state))
+        instance = instance_id(settings.state)
+        databases = ChecksumUpstreams(settings.sumdb, transport, instance=instance)
+        vulnerabilities = vulnerabilities_of(
+            settings, transport, instance=instance, answers=answers, turns=turns, flights=flights
+        )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for work in (
             doubts.load(),
@@ -173,7 +181,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             _keep_house(repositories, settings.git_cache_size, state, verifier),
         ):
             stack.callback(tasks.create_task(work).cancel)
-        yield Services(modules, ChecksumService(databases, policy), partial(_ready, storage))
+        yield Services(modules, ChecksumService(databases, policy), partial(_ready, storage), vulnerabilities)
 
 
 @asynccontextmanager

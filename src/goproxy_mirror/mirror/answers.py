@@ -20,8 +20,8 @@ class FileAnswer:
 class TextAnswer:
     """An answer that has a time to live (a list, `@latest`, a query, a checksum-database page).
 
-    `max_age` in seconds; `stale` says that every source was down and this is what was known before; `fetched` in
-    seconds since the epoch.
+    `max_age` in seconds; `stale` says that every source was down and this is what was known before; `fetched`, and
+    `modified` where the content says when it was changed, in seconds since the epoch.
     """
 
     body: bytes
@@ -30,3 +30,4 @@ class TextAnswer:
     fetched: float
     stale: bool = False
     home: str | None = None
+    modified: float | None = None

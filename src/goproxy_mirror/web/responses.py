@@ -84,14 +84,17 @@ def empty_response(status: int, cache_control: str) -> Response:
 
 
 def text_response(answer: TextAnswer, incoming: Incoming) -> Response:
-    """A list, `@latest`, a query, or a page of a checksum database."""
+    """A list, `@latest`, a query, a page of a checksum database, or a file of a vulnerability database."""
     body = answer.body
-    validators = Validators(f'"{blake2b(body, digest_size=12).hexdigest()}"')
+    date = formatdate(answer.modified, usegmt=True) if answer.modified is not None else None
+    validators = Validators(f'"{blake2b(body, digest_size=12).hexdigest()}"', date)
     kept: Headers = [
         *_COMMON,
         ("etag", validators.etag),
         ("cache-control", f"public, max-age={max(0, int(answer.max_age))}"),
     ]
+    if date is not None:
+        kept.append(("last-modified", date))
     if answer.stale:
         kept.append(("age", str(max(0, int(time.time() - answer.fetched)))))
         kept.append(("warning", '110 goproxy-mirror "Response is Stale"'))

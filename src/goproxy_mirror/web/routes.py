@@ -13,6 +13,7 @@ from goproxy_mirror.web.page import Page
 from goproxy_mirror.web.responses import Response
 from goproxy_mirror.web.services import Services
 from goproxy_mirror.web.sumdb import Checksums
+from goproxy_mirror.web.vulndb import PREFIX, Vulnerabilities
 
 Handler = Callable[[Incoming], Awaitable[Response]]
 
@@ -47,6 +48,7 @@ class Routes:
         }
         self._checksums: Handler = Checksums(services.checksums, site.instance)
         self._modules: Handler = GoProxy(services.modules, site.instance)
+        self._vulnerabilities: Handler = Vulnerabilities(services.vulnerabilities, site.instance)
 
     def find(self, incoming: Incoming) -> Handler:
         """The handler of a request, whose path is cut to begin below the prefix.
@@ -66,6 +68,8 @@ class Routes:
         handler = self._fixed.get(path)
         if handler is not None:
             return handler
+        if path.startswith(PREFIX):
+            return self._vulnerabilities
         return self._checksums if path.startswith("/sumdb/") else self._modules
 
     def _cut(self, path: str) -> str:

@@ -32,6 +32,14 @@ class ChecksumJourney(Protocol):
         ...
 
 
+class VulnJourney(Protocol):
+    """Answers requests for the vulnerability database."""
+
+    async def answer(self, path: str) -> TextAnswer:
+        """The answer to a path below `/vulndb/`. Raises `NotFound`, `SourceUnavailable`, `Blocked` or `Loop`."""
+        ...
+
+
 async def always_ready() -> None:
     """For services that have nothing to look at."""
 
@@ -40,12 +48,14 @@ async def always_ready() -> None:
 class Services:
     """What one worker process serves with.
 
-    `ready` raises a `MirrorError` while requests could not be answered (an unwritable store).
+    `ready` raises a `MirrorError` while requests could not be answered (an unwritable store). `vulnerabilities` is None where
+    no vulnerability database is served.
     """
 
     modules: ModuleJourney
     checksums: ChecksumJourney
     ready: Callable[[], Awaitable[None]] = always_ready
+    vulnerabilities: VulnJourney | None = None
 
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]

@@ -21,6 +21,7 @@ from goproxy_mirror.transport import Hosts, Transport
 from goproxy_mirror.vcs.discovery import Discovery
 from goproxy_mirror.vcs.fallback import FallbackRepositories
 from goproxy_mirror.vcs.git import GitRepositories
+from goproxy_mirror.wiring.toolchains import with_toolchains
 
 
 def policy_of(
@@ -55,7 +56,7 @@ def policy_of(
         named = witness.named or not settings.gosumdb.name
         return ProvenSource(source, replace(witness, named=named), verifier)
 
-    homes = ModuleHomes(
+    modules = ModuleHomes(
         finder=Discovery(transport, private=private),
         repositories=repositories,
         rules=rules,
@@ -70,6 +71,7 @@ def policy_of(
         origin_wait=settings.origin_wait,
         vouch=vouch,
     )
+    homes = with_toolchains(modules, settings, transport, hosts, instance=instance, vouch=vouch)
 
     def named(source: UpstreamSource | DirectorySource) -> Source:
         return vouch(source, Witness(source.home, named=True))
