@@ -1,14 +1,15 @@
-"""Answers, provenance, turns and the instance's name in plain files."""
+"""Answers, turns and the instance's name in plain files."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
+import os
+import time
 from pathlib import Path
 
 from goproxy_mirror.ports import Home, Kept
-from goproxy_mirror.state.files import FileAnswers, FileTurns, Journal, instance_id
+from goproxy_mirror.state.files import FileAnswers, FileTurns, instance_id
 
 
 async def test_answer_is_kept(tmp_path: Path) -> None:
@@ -36,17 +37,31 @@ async def test_unwritable_answer_is_no_error(tmp_path: Path) -> None:
     await FileAnswers(tmp_path / "file").put("k", Kept(b"", 1.0, None))
 
 
-async def test_provenance_lines_do_not_mix(tmp_path: Path) -> None:
-    """Each record is one line of JSON, whoever writes at the same time."""
-    journal = Journal(tmp_path / "provenance.jsonl")
-    await asyncio.gather(
-        *(journal.record(f"k{n}", Home("mirror", "https://m.test/"), size=n, proof=None) for n in range(100))
-    )
-    lines = [json.loads(line) for line in (tmp_path / "provenance.jsonl").read_text().splitlines()]
-    assert sorted(line["size"] for line in lines) == list(range(100))
-    assert {(line["home"], line["kind"], line["proven"]) for line in lines} == {
-        ("https://m.test/", "mirror", False)
-    }
+async def test_old_answers_are_removed(tmp_path: Path) -> None:
+    """Answers that were fetched more than 30 days ago go, and files that a dead process was writing; the others stay."""
+    answers = FileAnswers(tmp_path)
+    now = time.time()
+    for name, days in {"old": 31, "young": 29, ".dead": 2, ".alive": 0.5}.items():
+        await answers.put(name, Kept(name.encode(), now - days * 86400, None))
+        file = answers._path(name)
+        if name.startswith("."):
+            file = file.rename(file.with_name(name))
+        os.utime(file, (now - days * 86400,) * 2)
+    assert await answers.prune() == 2
+    left = {path.read_bytes().split(b"\n")[1] for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {b"young", b".alive"}
+
+
+async def test_answers_are_looked_through_once_a_day(tmp_path: Path) -> None:
+    """Who asks again within the day costs nothing; another process looks for itself."""
+    answers = FileAnswers(tmp_path / "none")
+    assert await answers.prune() == 0
+    await answers.put("old", Kept(b"", 1.0, None))
+    os.utime(answers._path("old"), (1.0, 1.0))
+    assert await answers.prune() == 0
+    assert await answers.get("old") is not None
+    assert await FileAnswers(tmp_path / "none").prune() == 1
+    assert await answers.get("old") is None
 
 
 async def test_one_holder_at_a_time(tmp_path: Path) -> None:

@@ -16,9 +16,16 @@ from typing import Any
 import structlog
 from filelock import AsyncFileLock, Timeout
 
-from goproxy_mirror.ports import Home, Kept, Proof
+from goproxy_mirror.ports import Home, Kept
 
 log = structlog.get_logger(__name__)
+
+
+_KEPT = 30 * 86400.0
+"""Seconds after which an answer that nobody has fetched again is not worth its place."""
+
+_FORGOTTEN = 86400.0
+"""Seconds after which a file that is being written is nobody's."""
 
 
 class FileAnswers:
@@ -26,6 +33,7 @@ class FileAnswers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._pruned = 0.0
 
     async def get(self, key: str) -> Kept | None:
         try:
@@ -49,39 +57,23 @@ class FileAnswers:
         except OSError as error:
             log.warning("answer not kept", key=key, reason=error.strerror)
 
+    async def prune(self) -> int:
+        """Remove answers that were fetched more than 30 days ago, and what dead processes have left; the number of files.
+
+        Looks at every file, so it does nothing where it did so within a day; it may be called as often as one likes.
+        """
+        now = time.time()
+        if now - self._pruned < _FORGOTTEN:
+            return 0
+        self._pruned = now
+        removed = await asyncio.to_thread(_prune, self._folder, now)
+        if removed:
+            log.info("old answers removed", files=removed)
+        return removed
+
     def _path(self, key: str) -> Path:
         name = sha256(key.encode()).hexdigest()
         return self._folder / name[:2] / name[2:]
-
-
-class Journal:
-    """`ports.Provenance` as an append-only file of JSON lines: one line for each published file, oldest first."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def record(self, key: str, home: Home, *, size: int, proof: Proof | None) -> None:
-        line = {
-            "key": key,
-            "home": home.name,
-            "kind": home.kind,
-            "size": size,
-            "proven": proof is not None and bool(proof.by),
-            "at": round(time.time(), 3),
-        }
-        try:
-            await asyncio.to_thread(_append, self._path, json.dumps(line).encode() + b"\n")
-        except OSError as error:
-            log.warning("provenance not recorded", key=key, home=home.name, reason=error.strerror)
-
-    async def unproven(self) -> frozenset[str]:
-        return frozenset()
-
-    async def proved(self, key: str, proof: Proof) -> None:
-        pass
-
-    async def forget(self, key: str) -> None:
-        pass
 
 
 class FileTurns:
@@ -142,10 +134,21 @@ def _write(path: Path, content: bytes) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def _append(path: Path, line: bytes) -> None:
-    # One write with O_APPEND: lines of several processes do not mix.
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+def _prune(folder: Path, now: float) -> int:
+    removed = 0
+    for place in _entries(folder):
+        for entry in _entries(Path(place.path)):
+            with suppress(OSError):  # another process may have been first
+                written = entry.stat(follow_symlinks=False).st_mtime
+                if written < now - (_FORGOTTEN if entry.name.startswith(".") else _KEPT):
+                    Path(entry.path).unlink()
+                    removed += 1
+    return removed
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        os.write(descriptor, line)
-    finally:
-        os.close(descriptor)
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
