@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import structlog
 
 hops: ContextVar[tuple[str, ...]] = ContextVar("hops", default=())
 """The `Via` entries of the request that caused the present work, oldest first; sent on to upstream proxies (RFC 9110 §7.6.3)."""
+
+progress: ContextVar[Callable[[], None] | None] = ContextVar("progress", default=None)
+"""Who wants to know that the present work goes on; None: nobody."""
+
+
+def going_on() -> None:
+    """Something that the present work waits for has arrived."""
+    tell = progress.get()
+    if tell is not None:
+        tell()
 
 
 def start_log(level: str, form: str) -> None:

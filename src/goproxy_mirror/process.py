@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from goproxy_mirror import observe
 from goproxy_mirror.errors import NeedsTool, SourceTimeout, SourceUnavailable
 
 _READ = 1 << 20
@@ -127,6 +128,19 @@ class Running:
             await self.stdin.wait_closed()
 
 
+class _Streams(SubprocessStreamProtocol):
+    """Tells whoever waits for the program that it says something."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_READ, loop=loop)
+        self._tell = observe.progress.get()
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        if self._tell is not None:
+            self._tell()
+        super().pipe_data_received(fd, data)
+
+
 class Runner:
     """Starts programs. `base_dir` is a private folder: their HOME and TMPDIR are made below it.
 
@@ -195,6 +209,7 @@ class Runner:
             running.feed(stdin)
             stdout = await running.read(output_limit)
             returncode = await running.wait()
+            observe.going_on()
             return Completed(returncode, stdout, running.stderr)
 
     @asynccontextmanager
@@ -234,7 +249,7 @@ class Runner:
         loop = asyncio.get_running_loop()
         try:
             transport, protocol = await loop.subprocess_exec(
-                lambda: SubprocessStreamProtocol(limit=_READ, loop=loop),
+                lambda: _Streams(loop),
                 *argv,
                 stdin=PIPE,
                 stdout=PIPE,

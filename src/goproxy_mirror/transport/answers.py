@@ -38,6 +38,15 @@ class Saved:
     credential: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of the last hop's answer; the body is still to be read."""
+
+    response: Response
+    target: Target
+    credential: str | None
+
+
 def names(response: Response) -> dict[str, str]:
     """Headers by lower-case name; those that came several times are joined as RFC 9110 §5.2 has it."""
     names: dict[str, str] = {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pyreqwest.client import Client
 from pyreqwest.exceptions import DetailedPyreqwestError
 from pyreqwest.response import Response
 
+from goproxy_mirror import observe
 from goproxy_mirror.errors import (
     Blocked,
     SourceTimeout,
@@ -25,13 +27,20 @@ from goproxy_mirror.transport import answers
 from goproxy_mirror.transport.addresses import AddressPolicy
 from goproxy_mirror.transport.answers import Reply, Saved
 from goproxy_mirror.transport.clients import Clients
-from goproxy_mirror.transport.connect import Connector, Resolver, SystemResolver, VettedAddress, target_of
+from goproxy_mirror.transport.connect import (
+    Connector,
+    Resolver,
+    SystemResolver,
+    VettedAddress,
+    followed,
+    target_of,
+)
 from goproxy_mirror.transport.failures import broke_before_answer, translated
 from goproxy_mirror.transport.gate import Gate
 from goproxy_mirror.transport.hosts import Hosts
 from goproxy_mirror.transport.proxies import Proxies
 from goproxy_mirror.transport.trust import Trust
-from goproxy_mirror.transport.urls import Target, UrlError, shown
+from goproxy_mirror.transport.urls import Target, shown
 
 MOST_REDIRECTS = 10
 """As many as the go command follows."""
@@ -42,15 +51,6 @@ ERROR_LIMIT = 64 << 10
 _BATCH = 1 << 20
 _LAST_RESORT = 1.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The head of the last hop's answer; the body is still to be read."""
-
-    response: Response
-    target: Target
-    credential: str | None
 
 
 class Transport:
@@ -206,7 +206,7 @@ class Transport:
                 await self._connector.try_again(target, led=led)
         except (SourceUnavailable, Blocked, TimeoutError):
             return False
-        return not self.hosts.resting(target.authority)
+        return not self.hosts.silent(target.authority)
 
     async def aclose(self) -> None:
         """Close the connections; requests under way fail."""
@@ -225,7 +225,7 @@ class Transport:
         headers: Mapping[str, str] | None,
         *,
         body: bytes | None = None,
-    ) -> AsyncIterator[_Answer]:
+    ) -> AsyncIterator[answers.Answer]:
         """The head of the last hop's answer; the body is read inside the block."""
         home = target = target_of(url, led=led)
         try:
@@ -236,15 +236,20 @@ class Transport:
                     if credential is not None:
                         target = replace(target, authorization=await credential.authorization())
                     async with AsyncExitStack() as hop:
+                        began = time.monotonic()
                         response = await self._send(hop, client, target, headers or {}, body)
+                        seconds = time.monotonic() - began
                         self.hosts.answered(target.authority)
+                        observe.going_on()
                         if credential is not None and response.status == 401:
                             credential.refused()
                         location = response.get_header("location")
                         if response.status not in _REDIRECTS or location is None or body is not None:
-                            yield _Answer(response, target, credential.name if credential else None)
+                            yield answers.Answer(response, target, credential.name if credential else None)
+                            self._tell(target, response, seconds)
                             return
-                    there = _followed(target, location, led=led)
+                        self._tell(target, response, seconds)
+                    there = followed(target, location, led=led)
                     if home.same_home(there) and not led:
                         there = replace(there, authorization=home.authorization)
                     else:
@@ -255,9 +260,22 @@ class Transport:
             failure = translated(error, target, connect_timeout=self._connect_timeout)
             if isinstance(failure, Unreachable):
                 self.hosts.rest(failure.host)
+            else:
+                self.hosts.failed(target.authority)
             raise failure from None
+        except SourceTimeout:
+            self.hosts.failed(target.authority)
+            raise
         except TimeoutError:
+            self.hosts.failed(target.authority)
             raise SourceTimeout(f"{target.shown} did not finish within {timeout:g} s") from None
+
+    def _tell(self, target: Target, response: Response, seconds: float) -> None:
+        """How the host has answered, for those who have a choice."""
+        if response.status >= 500:
+            self.hosts.failed(target.authority)
+        else:
+            self.hosts.took(target.authority, seconds)
 
     async def _client(self, target: Target, *, led: bool) -> Client:
         proxy = self._proxies.of(target)
@@ -272,7 +290,7 @@ class Transport:
         return self._clients.by_proxy(proxy) if address.ip is None else self._clients.pinned(address)
 
     def _refuse_resting(self, target: Target) -> None:
-        if self.hosts.resting(target.authority):
+        if self.hosts.silent(target.authority):
             message = f"{target.authority} did not answer a moment ago and is left alone for a minute"
             raise Unreachable(message, host=target.authority)
 
@@ -345,6 +363,7 @@ class Transport:
             if chunk is None:
                 return
             size += len(chunk)
+            observe.going_on()
             yield bytes(chunk)
 
     async def _read(self, response: Response, target: Target, *, limit: int, cut: bool) -> tuple[bytes, bool]:
@@ -374,16 +393,3 @@ class Transport:
                 batch, held = [], 0
         if batch:
             yield batch
-
-
-def _followed(target: Target, location: str, *, led: bool) -> Target:
-    """Where the redirect leads. Raises `Blocked` on a way that began at a page, `SourceUnavailable` on the
-    operator's."""
-    refusal = Blocked if led else SourceUnavailable
-    try:
-        there = target.follow(location)
-    except UrlError as error:
-        raise refusal(f"{target.shown} redirects to what cannot be fetched: {error}") from None
-    if target.scheme == "https" and there.scheme != "https":
-        raise refusal(f"{target.shown} redirects from https to http ({there.shown})")
-    return there

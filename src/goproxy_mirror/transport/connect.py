@@ -279,3 +279,16 @@ def target_of(url: str, *, led: bool) -> Target:
         if led:
             raise Blocked(message) from None
         raise SourceUnavailable(message) from None
+
+
+def followed(target: Target, location: str, *, led: bool) -> Target:
+    """Where the redirect leads. Raises `Blocked` on a way that began at a page, `SourceUnavailable` on the
+    operator's."""
+    refusal = Blocked if led else SourceUnavailable
+    try:
+        there = target.follow(location)
+    except UrlError as error:
+        raise refusal(f"{target.shown} redirects to what cannot be fetched: {error}") from None
+    if target.scheme == "https" and there.scheme != "https":
+        raise refusal(f"{target.shown} redirects from https to http ({there.shown})")
+    return there

@@ -50,6 +50,10 @@ _SSH_UNREACHABLE = re.compile(
 )
 _REDIRECT = re.compile(r"requested URL returned error: 30\d|unable to update url base from redirection")
 _STATUS = re.compile(r"requested URL returned error: (\d{3})")
+_BROKEN = re.compile(
+    r"(?i)early EOF|unexpected disconnect|reset by peer|hung up unexpectedly|empty reply from server|broken pipe|"
+    r"transfer closed with|was not closed cleanly|unexpected eof while reading|recv (?:error|failure)"
+)
 _REFUSED = re.compile(r"transport '([a-z+]+)' not allowed")
 _GONE = re.compile(r"couldn't find remote ref|no such remote ref")
 _DAMAGED = re.compile(
@@ -65,6 +69,12 @@ _TOO_MUCH = re.compile(r"(?i)out of memory|died of signal|file too large|filesiz
 
 # What the other side said comes with this before it, and says nothing about our copy.
 _THEIRS = re.compile(r"^remote: .*$", re.MULTILINE)
+
+_NOT_BROKEN = (
+    *(_UNREACHABLE, _ABSENT, _PRIVATE, _STATUS, _GONE, _TOO_MUCH),
+    *(_KEY_REFUSED, _NO_SSH, _HOST_UNKNOWN, _HOST_CHANGED, _SSH_UNREACHABLE),
+)
+"""What says more than that the connection ended, beside which git often complains of that too."""
 
 _REASONS = (
     (re.compile(r"(?i)could not resolve (?:host|proxy)"), "its host has no address"),
@@ -143,6 +153,18 @@ def is_refusal(stderr: bytes) -> bool:
 def is_redirect(stderr: bytes) -> bool:
     """Whether the server said that the repository has moved."""
     return _REDIRECT.search(stderr.decode("utf-8", "replace")) is not None
+
+
+def is_outage(stderr: bytes) -> bool:
+    """Whether the remote was there and failed: by its status, or by a connection that broke."""
+    status = _STATUS.search(stderr.decode("utf-8", "replace"))
+    return status[1].startswith("5") if status is not None else is_broken(stderr)
+
+
+def is_broken(stderr: bytes) -> bool:
+    """Whether the connection broke in the middle, so that the same may be asked once more."""
+    said = _THEIRS.sub("", stderr.decode("utf-8", "replace"))
+    return _BROKEN.search(said) is not None and not any(other.search(said) for other in _NOT_BROKEN)
 
 
 def is_gone(stderr: bytes) -> bool:

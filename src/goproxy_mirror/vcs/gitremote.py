@@ -11,7 +11,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from weakref import WeakValueDictionary
 
-from goproxy_mirror.errors import Blocked, MirrorError, NoRepository, SourceTimeout, SourceUnavailable
+from goproxy_mirror.errors import (
+    Blocked,
+    MirrorError,
+    NoRepository,
+    SourceTimeout,
+    SourceUnavailable,
+    Unreachable,
+)
 from goproxy_mirror.module.sshaddress import is_ssh
 from goproxy_mirror.ports import Credential, Credentials, SSHWay
 from goproxy_mirror.process import Completed
@@ -22,6 +29,7 @@ from goproxy_mirror.vcs.gitcmd import Remote
 _ADVERTISEMENT = "/info/refs?service=git-upload-pack"
 _ADVERTISEMENT_TYPE = "application/x-git-upload-pack-advertisement"
 _MOVED_SECONDS = 3600.0
+_BROKEN_SECONDS = 60.0
 
 Attempt = Callable[[Remote], Awaitable[Completed]]
 
@@ -81,6 +89,7 @@ class Endpoint:
         self._slots = slots or Slots()
         self._transport = transport
         self._moved: tuple[str, float] | None = None
+        self._broke = -_BROKEN_SECONDS
         self.local = local_path(url) if trusted else None
         if self.local is not None:
             self.url = url
@@ -116,6 +125,8 @@ class Endpoint:
         `SourceUnavailable`, `Blocked`, `NotFound`.
         """
         done = await self._attempt(attempt)
+        if done.returncode != 0 and giterrors.is_broken(done.stderr) and self._may_try_again():
+            done = await self._attempt(attempt)
         if done.returncode != 0 and giterrors.is_redirect(done.stderr) and await self._follow():
             done = await self._attempt(attempt)
         if done.returncode != 0 and self._credential is not None and giterrors.is_refusal(done.stderr):
@@ -132,9 +143,35 @@ class Endpoint:
         remote = await self._remote()
         try:
             async with self._slots.take(self.host):
-                return await attempt(remote)
+                began = time.monotonic()
+                done = await attempt(remote)
         except SourceTimeout as late:
+            if self._transport is not None and self.local is None:
+                self._transport.hosts.failed(self.host)
             raise SourceTimeout(f"the repository {self.name}: {late.message}", source=self.url) from None
+        self._tell(done, time.monotonic() - began)
+        return done
+
+    def _may_try_again(self) -> bool:
+        """Whether a connection that broke is worth another: one within a while is."""
+        now = time.monotonic()
+        if self.local is not None or now < self._broke + _BROKEN_SECONDS:
+            return False
+        self._broke = now
+        return True
+
+    def _tell(self, done: Completed, seconds: float) -> None:
+        """How the host has answered, for those who have a choice."""
+        if self._transport is None or self.local is not None:
+            return
+        hosts = self._transport.hosts
+        failure = self.failure(done) if done.returncode != 0 else None
+        if isinstance(failure, Unreachable):
+            hosts.rest(self.host)
+        elif failure is not None and giterrors.is_outage(done.stderr):
+            hosts.failed(self.host)
+        elif failure is None or isinstance(failure, NoRepository):
+            hosts.took(self.host, seconds)
 
     async def _remote(self) -> Remote:
         if self.local is not None:
