@@ -170,7 +170,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             answers=answers,
         )
         instance = instance_id(settings.state)
-        databases = ChecksumUpstreams(settings.sumdb, transport, instance=instance)
         vulnerabilities = vulnerabilities_of(
             settings, transport, instance=instance, answers=answers, turns=turns, flights=flights
         )

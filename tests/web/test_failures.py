@@ -24,6 +24,8 @@ STATUSES = {
     errors.SourceTimeout("x"): 504,
     errors.Unbuildable("x"): 502,
     errors.NeedsTool("x"): 501,
+    errors.Unproven("x"): 503,
+    errors.NotRecorded("x"): 502,
     errors.Loop("x"): 508,
     errors.SecurityError("x"): 502,
     errors.StorageError("x"): 503,

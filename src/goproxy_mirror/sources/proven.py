@@ -24,6 +24,7 @@ from goproxy_mirror.errors import (
     SourceUnavailable,
     Unproven,
 )
+from goproxy_mirror.module.gojson import go_json
 from goproxy_mirror.module.infofile import commit_of
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.pseudo import pseudo_rev, pseudo_time
@@ -85,8 +86,7 @@ class ProvenSource:
                 found = await self._inner.info(mv)
             except NotFound as error:
                 raise await self._denied(mv, error, lookup) from error
-        self._check_info(mv.path, found.value)
-        return found
+        return replace(found, value=self._checked(mv.path, found.value))
 
     async def go_mod(self, mv: ModuleVersion) -> Found[bytes]:
         self._check_trust(mv.path)
@@ -96,9 +96,7 @@ class ProvenSource:
             except NotFound as error:
                 raise await self._denied(mv, error, lookup) from error
             proof = await self._verifier.go_mod(mv, found.value, self._witness)
-        if found.info is not None:
-            self._check_info(mv.path, found.info)
-        return replace(found, proof=proof)
+        return replace(found, info=found.info and self._checked(mv.path, found.info), proof=proof)
 
     async def zip(self, mv: ModuleVersion, into: Path) -> Found[None]:
         self._check_trust(mv.path)
@@ -108,9 +106,7 @@ class ProvenSource:
             except NotFound as error:
                 raise await self._denied(mv, error, lookup) from error
             proof = await self._verifier.zip(mv, into, self._witness)
-        if found.info is not None:
-            self._check_info(mv.path, found.info)
-        return replace(found, proof=proof)
+        return replace(found, info=found.info and self._checked(mv.path, found.info), proof=proof)
 
     def _check_trust(self, path: ModulePath) -> None:
         reason = self._verifier.distrusted(self._witness.home, path)
@@ -127,7 +123,7 @@ class ProvenSource:
 
     async def _believed(self, path: ModulePath, found: Found[Info]) -> Found[Info]:
         """What a home says of its newest revision, or of a branch: the version that it names must have a record."""
-        self._check_info(path, found.value)
+        found = replace(found, value=self._checked(path, found.value))
         mv = ModuleVersion(path, found.value.version)
         if self._verifier.outside(path):
             if not self._witness.authority:
@@ -186,23 +182,29 @@ class ProvenSource:
             raise failures[0]
         return recorded
 
-    def _check_info(self, path: ModulePath, info: Info) -> None:
-        """A pseudo-version says when its commit was made, and how its id begins: a `.info` may say nothing else."""
+    def _checked(self, path: ModulePath, info: Info) -> Info:
+        """A pseudo-version says when its commit was made, and how its id begins: its `.info` says the same here.
+
+        A commit that is another one is a lie. A time that is another one need not be (public proxies have such, for
+        k8s.io/kube-openapi v0.0.0-20191107075043-30be4d16710a as one of many), but is not passed on either.
+        """
         version = info.version
         if not version.is_pseudo:
-            return
+            return info
         try:
             time, revision = pseudo_time(str(version)), pseudo_rev(str(version))
         except InvalidVersion:
-            return
+            return info
         commit = commit_of(info.body)
-        wrong_time = info.time is not None and info.time.replace(microsecond=0) != time
-        if wrong_time or (commit is not None and not commit.startswith(revision)):
-            what = f"the time {info.time}" if wrong_time else f"the commit {commit:.12}"
+        if commit is not None and not commit.startswith(revision):
             raise SecurityError(
-                f"{path}@{version}: {self._witness.home.name} gives it {what}, which is not what the version itself says",
+                f"{path}@{version}: {self._witness.home.name} says that it is commit {commit:.12}, and the version says that it "
+                f"is {revision}",
                 source=self._witness.home.name,
             )
+        if info.time is None or info.time.replace(microsecond=0) == time:
+            return info
+        return Info(version, time, go_json({"Version": str(version), "Time": f"{time:%Y-%m-%dT%H:%M:%SZ}"}))
 
     @asynccontextmanager
     async def _looking_up(self, mv: ModuleVersion) -> AsyncIterator[asyncio.Task[bool]]:

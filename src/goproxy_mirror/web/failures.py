@@ -16,11 +16,13 @@ from goproxy_mirror.errors import (
     MirrorError,
     NeedsTool,
     NotFound,
+    NotRecorded,
     SecurityError,
     SourceTimeout,
     SourceUnavailable,
     StorageError,
     StorageFull,
+    Unproven,
 )
 from goproxy_mirror.web.incoming import Refused
 from goproxy_mirror.web.responses import NO_STORE, TEXT, Headers, Response, body_response, printable
@@ -31,6 +33,8 @@ _STATUSES: dict[type, int] = {
     Blocked: 403,
     SourceUnavailable: 502,
     SourceTimeout: 504,
+    Unproven: 503,
+    NotRecorded: 502,
     NeedsTool: 501,
     Loop: 508,
     SecurityError: 502,

@@ -1,0 +1,72 @@
+"""From the settings to who vouches for modules: checksum databases, pins, and the verifier over both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from goproxy_mirror.config import Settings
+from goproxy_mirror.config.tables import places_of
+from goproxy_mirror.errors import SettingError
+from goproxy_mirror.ports import TreeHeads
+from goproxy_mirror.sources.checksums import ChecksumUpstreams
+from goproxy_mirror.state.files import instance_id
+from goproxy_mirror.state.opening import State
+from goproxy_mirror.sumdb.client import Client
+from goproxy_mirror.sumdb.note import KNOWN_KEYS, SAME_DATABASE, VerifierKey
+from goproxy_mirror.transport import Transport
+from goproxy_mirror.verify.checker import Checker
+from goproxy_mirror.verify.sumdb_ops import SumDBOps
+
+_TOOLCHAINS = "sum.golang.org"
+"""The database that has the records of Go's toolchains, whichever one modules are proven by."""
+
+
+def check_database(settings: Settings) -> None:
+    """See that the key of the proving database is one. Raises `SettingError`."""
+    if settings.gosumdb.key:
+        try:
+            VerifierKey.parse(settings.gosumdb.key)
+        except SettingError as error:
+            raise SettingError(f'gosumdb = "{settings.gosumdb}": {error.message}') from None
+
+
+def databases_of(settings: Settings, transport: Transport) -> ChecksumUpstreams:
+    """Where the databases can be asked; what they answer is not verified there."""
+    places = places_of(settings.gosumdb, settings.sumdb, settings.upstream)
+    return ChecksumUpstreams(places, transport, instance=instance_id(settings.state))
+
+
+def clients_of(settings: Settings, databases: ChecksumUpstreams, heads: TreeHeads) -> Mapping[str, Client]:
+    """A verifying client for each database whose key is known, by every name that it is asked by."""
+    keys = {name: VerifierKey.parse(key) for name, key in KNOWN_KEYS.items()}
+    if settings.gosumdb.key:
+        keys[settings.gosumdb.name] = VerifierKey.parse(settings.gosumdb.key)
+    base = settings.state / "sumdb"
+    clients = {
+        name: Client(key, SumDBOps(name, databases, heads, base))
+        for name, key in keys.items()
+        if databases.known(name)
+    }
+    same = {name: clients[other] for name, other in SAME_DATABASE.items() if other in clients}
+    return {**clients, **same}
+
+
+def checker_of(settings: Settings, clients: Mapping[str, Client], state: State) -> Checker:
+    """The verifier of everything that is published."""
+    name = settings.gosumdb.name
+    database = clients.get(name) if name else None
+    if name and database is None:
+        raise SettingError(
+            f'gosumdb = "{settings.gosumdb}": the way to that database is closed (sumdb), so nothing could be proven; '
+            "allowed is a database that can be asked, or off"
+        )
+    # A database of one's own may have toolchains too, as GOSUMDB with a key has it for the go command.
+    toolchains = database if settings.gosumdb.key else clients.get(_TOOLCHAINS)
+    return Checker(
+        database=database,
+        toolchains=toolchains,
+        outside=",".join((*settings.private, *settings.gonosumdb)),
+        pins=state.pins,
+        lies=state.lies,
+        lenient=settings.verify == "prefer",
+    )
