@@ -71,10 +71,16 @@ class SumDB(Place):
     The same name and seed make the same key, so two of them are two histories by one signer.
     """
 
-    def __init__(self, name: str = "sum.world.test", *, seed: bytes = b"a seed of the tests") -> None:
+    def __init__(
+        self,
+        name: str = "sum.world.test",
+        *,
+        seed: bytes = b"a seed of the tests",
+        private_key: bytes | None = None,
+    ) -> None:
         super().__init__(self)
         self.name = name
-        self._key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(seed).digest())
+        self._key = Ed25519PrivateKey.from_private_bytes(private_key or hashlib.sha256(seed).digest())
         public = b"\x01" + self._key.public_key().public_bytes_raw()
         self.key_hash = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
         self.vkey = f"{name}+{self.key_hash.hex()}+{base64.b64encode(public).decode()}"
