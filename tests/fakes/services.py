@@ -90,12 +90,31 @@ class FakeChecksums(FakeJourney):
 
 
 @dataclass
+class FakeVulnerabilities:
+    """The journey of the vulnerability database: answers by path below /vulndb/, or a failure to raise."""
+
+    answers: dict[str, TextAnswer] = field(default_factory=dict)
+    failure: MirrorError | None = None
+    asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    async def answer(self, path: str) -> TextAnswer:
+        """As the journey does."""
+        self.asked.append((path, observe.hops.get()))
+        if self.failure is not None:
+            raise self.failure
+        if path not in self.answers:
+            raise NotFound(f"{path}: no such file")
+        return self.answers[path]
+
+
+@dataclass
 class FakeWorld:
-    """Both journeys, readiness, and how often the services were opened and closed."""
+    """The journeys, readiness, and how often the services were opened and closed."""
 
     modules: FakeJourney
     checksums: FakeChecksums
     unready: MirrorError | None = None
+    vulnerabilities: FakeVulnerabilities | None = None
     opened: int = 0
     closed: int = 0
 
@@ -113,5 +132,5 @@ class FakeWorld:
     async def open(self) -> AsyncIterator[Services]:
         """The services, as a worker opens them."""
         self.opened += 1
-        yield Services(self.modules, self.checksums, self.ready)
+        yield Services(self.modules, self.checksums, self.ready, self.vulnerabilities)
         self.closed += 1
