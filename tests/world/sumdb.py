@@ -13,6 +13,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class Place:
     def answer(self, path: str) -> Answer:
         """What is said to a GET request of the path, which begins with a slash."""
         self.asked[path] += 1
-        answer = self.database.honest(path)
+        with self.database.unchanged():
+            answer = self.database.honest(path)
         for lie in self.lies:
             answer = lie(self, path, answer)
         return answer
@@ -87,7 +89,7 @@ class SumDB(Place):
         self.records: list[bytes] = []
         self._ids: dict[str, int] = {}
         self._levels: list[list[bytes]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def size(self) -> int:
@@ -147,6 +149,10 @@ class SumDB(Place):
             level += 1
 
     # Answering.
+
+    def unchanged(self) -> AbstractContextManager[object]:
+        """A block in which nothing is appended by another thread."""
+        return self._lock
 
     def root(self, size: int) -> bytes:
         """The hash of the tree of the first `size` records."""
