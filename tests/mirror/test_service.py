@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror.errors import NotFound, SourceTimeout, SourceUnavailable, StorageFull
+from goproxy_mirror.mirror import texts
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
-from goproxy_mirror.module.version import ModuleVersion
+from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Found, Home, Kept
 from goproxy_mirror.protocol import File, Latest, List, parse
 from tests.fakes.sources import FakeSource
@@ -299,6 +301,39 @@ async def test_stale_list_while_sources_are_down(journey: Journey) -> None:
     journey.source.says = SourceUnavailable("down")
     answer = await texted(journey, "/example.com/m/@v/list")
     assert (answer.body, answer.stale) == (b"v1.0.0\n", True)
+
+
+async def test_little_patience_after_an_outage(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While sources hang, the first stale list waits for them, and the next ones hardly."""
+    for name in ("one", "two"):
+        await texted(journey, f"/example.com/{name}/@v/list")
+        await journey.age(text(f"/example.com/{name}/@v/list"), 3600)
+
+    async def hang(self: FakeSource, path: ModulePath) -> Found[tuple[Version, ...]]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(FakeSource, "versions", hang)
+    monkeypatch.setattr(texts, "_PATIENCE", 0.05)
+    monkeypatch.setattr(texts, "_LITTLE_PATIENCE", 0.0)
+    assert journey.texts._patience() == 0.05
+    assert (await texted(journey, "/example.com/one/@v/list")).stale
+    assert journey.texts._patience() == 0.0
+    assert (await texted(journey, "/example.com/two/@v/list")).stale
+
+
+async def test_held_latest_is_not_a_retracted_one(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any source, `@latest` is the newest version that is held and not taken back."""
+
+    async def go_mod(self: FakeSource, mv: ModuleVersion) -> Found[bytes]:
+        return Found(b"module example.com/m\n\nretract [v1.1.0, v1.2.0]\n", self._home())
+
+    monkeypatch.setattr(FakeSource, "go_mod", go_mod)
+    for version in ("v1.0.0", "v1.1.0", "v1.2.0"):
+        for kind in ("info", "mod"):
+            await body(journey, f"/example.com/m/@v/{version}.{kind}")
+    journey.source.says = SourceUnavailable("down")
+    assert json.loads((await texted(journey, "/example.com/m/@latest")).body)["Version"] == "v1.0.0"
 
 
 async def test_list_of_what_is_held(journey: Journey) -> None:

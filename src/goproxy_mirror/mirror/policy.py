@@ -37,13 +37,18 @@ class Policy:
         self._unlisted = unlisted
 
     def source(self, path: ModulePath) -> Source:
-        """The one source that is asked for a module: private first, then the routes in order, then the public one."""
-        if self._direct and match_globs(self._direct, path.value):
-            return self._origin
+        """The one source that is asked for a module: its origin where it is private, else the first route, else the public one.
+
+        A route for nothing but private modules is the operator's own word about them, and counts before their origin.
+        """
+        private = self._is_direct(path.value)
         for route in self._routes:
-            if match_globs(route.globs, path.value):
+            if match_globs(route.globs, path.value) and (not private or self._is_direct(route.globs)):
                 return route.source
-        return self._public
+        return self._origin if private else self._public
+
+    def _is_direct(self, text: str) -> bool:
+        return bool(self._direct) and match_globs(self._direct, text)
 
     def check_lookup(self, path: str) -> None:
         """Raise `Blocked` where a checksum look-up would tell a private name to the outside."""

@@ -16,6 +16,7 @@ from goproxy_mirror.mirror.files import not_held
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.freshness import Age, Freshness, RecentAnswers
 from goproxy_mirror.mirror.policy import Policy
+from goproxy_mirror.module.modfile import parse_lax
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Kept, Storage, Turns
 from goproxy_mirror.protocol import Latest, List, Resolve, file_key
@@ -26,6 +27,9 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 _PATIENCE = 10.0
 """Seconds that a client waits for sources that hang, where an older answer could be given instead."""
+_LITTLE_PATIENCE = 1.0
+"""The same, while the sources of some answer were down a moment ago: many lists are asked for one after the other."""
+_MOMENT = 60.0
 _STALE_AGE = 10
 """Seconds for which a client may keep an answer that could not be refreshed."""
 
@@ -53,6 +57,7 @@ class Texts:
         self._fetching = fetching
         self._answers = answers
         self._freshness = freshness
+        self._outage = -_MOMENT
 
     async def answer(self, request: List | Latest | Resolve, *, fetch: bool = True) -> TextAnswer:
         """The answer; with `fetch` off, what is kept or held."""
@@ -71,7 +76,7 @@ class Texts:
         try:
             self._fetching.check(key)
             flight = self._flights.run(key, lambda: self._fetch(request))
-            async with asyncio.timeout(None if kept is None else _PATIENCE):
+            async with asyncio.timeout(None if kept is None else self._patience()):
                 return self._as_answer(request, await flight)
         except NotFound as error:
             return await self._held_text(request, None, error)
@@ -81,7 +86,11 @@ class Texts:
                 if isinstance(error, MirrorError)
                 else SourceTimeout(f"{request}: no source answered in time")
             )
+            self._outage = time.monotonic()
             return await self._held_text(request, kept, reason)
+
+    def _patience(self) -> float:
+        return _PATIENCE if time.monotonic() - self._outage >= _MOMENT else _LITTLE_PATIENCE
 
     async def _fetch(self, request: List | Latest | Resolve) -> Kept:
         async with self._turns.hold(request.key):
@@ -91,6 +100,7 @@ class Texts:
             async with self._fetching.of(request.key, str(request), request.path):
                 kept = await self._ask(request)
             await self._answers.put(request.key, kept)
+        self._outage = -_MOMENT
         return kept
 
     async def _ask(self, request: List | Latest | Resolve) -> Kept:
@@ -134,10 +144,19 @@ class Texts:
         listed = _listed(held)
         if isinstance(request, List):
             return _lines(listed) if listed else None
-        newest = _newest(listed) or (held[-1] if held else None)
-        if newest is None:
+        newest = _newest(listed)
+        if newest is not None:
+            mod = await self._held_file(ModuleVersion(request.path, newest), FileKind.MOD)
+            retracted = await asyncio.to_thread(_retracted, mod or b"", listed)
+            newest = _newest([version for version in listed if version not in retracted]) or newest
+        elif held:
+            newest = held[-1]
+        else:
             return None
-        stored = self._storage.look(file_key(ModuleVersion(request.path, newest), FileKind.INFO))
+        return await self._held_file(ModuleVersion(request.path, newest), FileKind.INFO)
+
+    async def _held_file(self, mv: ModuleVersion, kind: FileKind) -> bytes | None:
+        stored = self._storage.look(file_key(mv, kind))
         return await asyncio.to_thread(stored.path.read_bytes) if stored else None
 
     def _as_answer(self, request: List | Latest | Resolve, kept: Kept) -> TextAnswer:
@@ -165,6 +184,15 @@ def _lines(versions: Iterable[Version]) -> bytes:
 def _newest(versions: list[Version]) -> Version | None:
     releases = [version for version in versions if not version.is_prerelease]
     return max(releases or versions, default=None)
+
+
+def _retracted(mod: bytes, versions: Iterable[Version]) -> set[Version]:
+    """Which versions the newest go.mod takes back (https://go.dev/ref/mod#go-mod-file-retract)."""
+    try:
+        parsed = parse_lax(mod)
+    except NotFound:
+        return set()
+    return {version for version in versions if parsed.is_retracted(str(version))}
 
 
 def _content_type(request: List | Latest | Resolve) -> str:
