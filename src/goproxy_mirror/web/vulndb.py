@@ -1,4 +1,4 @@
-"""The Go vulnerability database by way of this server: `GOVULNDB=https://this-server/vulndb`.
+"""The Go vulnerability database by way of this server: `govulncheck -db https://this-server/vulndb`.
 
 The protocol (https://go.dev/security/vuln/database) knows no headers: govulncheck looks with HEAD whether there is an index,
 then gets gzipped files as such, which must not be called an encoding of others.
