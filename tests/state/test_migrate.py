@@ -99,6 +99,17 @@ async def test_database_without_tables_gets_them(tmp_path: Path) -> None:
         assert await state.pins.get(MV, FileKind.ZIP) is None
 
 
+async def test_write_ahead_log_comes_back(tmp_path: Path) -> None:
+    """A database that some tool has left without a write-ahead log gets one again, and keeps what it holds."""
+    async with State(tmp_path) as state:
+        await state.heads.advance("sum.test", b"", b"one")
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    async with State(tmp_path) as state:
+        assert await state.heads.head("sum.test") == b"one"
+    assert stored_revision(tmp_path / "state.db") == (HEAD, True)
+
+
 _LOOK = """
 import asyncio, sys
 from pathlib import Path

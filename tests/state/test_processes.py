@@ -128,7 +128,10 @@ def _stop_in_the_middle(folder: str, said: Connection) -> None:
         async with State(Path(folder)) as state:
 
             def half(session: Any) -> None:
-                for number in range(20_000):
+                session._connection.exec_driver_sql(
+                    "PRAGMA cache_size = 1"
+                )  # so that it comes to the disk at once
+                for number in range(2000):
                     session.put_proof(key(number), Proof("h1:half=" * 20, "sum.test"), 1.0)
                 said.send("in the middle")
                 signal.pause()

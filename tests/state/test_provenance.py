@@ -192,13 +192,16 @@ async def test_what_waits_is_written_at_the_end(open_state: OpenState, failing: 
         assert await later.provenance.of(ZIP) is not None
 
 
-async def test_what_waits_is_bounded(state: State, failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_waits_is_bounded(
+    state: State, failing: Failing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """So many changes are remembered and no more; the newest are kept."""
     monkeypatch.setattr(provenance, "MOST_WAITING", 3)
     for number in range(5):
         await state.provenance.record(f"x.test/m/@v/v1.{number}.0.zip", ORIGIN, size=1, proof=PROOF)
     failing.on = False
     await state.catch_up()
+    assert "changes=2" in capsys.readouterr().out
     kept = [record.key async for record in state.provenance.hashed(before=time.time() + 1)]
     assert kept == [f"x.test/m/@v/v1.{number}.0.zip" for number in (2, 3, 4)]
 

@@ -92,14 +92,17 @@ class StateFile:
             self._engine.dispose()
 
     def _bring_up_to_date(self, lock: Path, journal: Path, cancelled: Callable[[], bool]) -> None:
-        if self._is_ready() and not journal.exists():
+        if self._revision() == (HEAD, True) and not journal.exists():
             return
         # One process does it, and the others wait until all is done: who reads in between would take files for proven that
         # the old journal has as unproven.
         try:
             with FileLock(lock, timeout=_OPENING, poll_interval=0.02).acquire(cancel_check=cancelled):
-                if not self._is_ready():
+                revision, write_ahead = self._revision()
+                if revision != HEAD:
                     self._migrate()
+                elif not write_ahead:
+                    self._engine.connect().close()
                 if journal.exists():
                     import_journal(journal, lambda: self.writing(durable=True, wait=60))
         except Timeout:
@@ -112,12 +115,12 @@ class StateFile:
                 "the state folder"
             ) from error
 
-    def _is_ready(self) -> bool:
-        revision, write_ahead = stored_revision(self._path)
-        problem = unknown_revision(revision)
+    def _revision(self) -> tuple[str | None, bool]:
+        found = stored_revision(self._path)
+        problem = unknown_revision(found[0])
         if problem:
             raise StorageError(problem)
-        return revision == HEAD and write_ahead
+        return found
 
     def _migrate(self) -> None:
         from goproxy_mirror.state.migrate import upgrade  # noqa: PLC0415 (Alembic is needed once, and slow to import)

@@ -51,6 +51,7 @@ class SQLProvenance:
         self._waiting: deque[_Change] = deque()
         self._turn = asyncio.Lock()
         self._again = 0.0
+        self._lost = 0
 
     async def record(self, key: str, home: Home, *, size: int, proof: Proof | None) -> None:
         at = time.time()
@@ -139,6 +140,9 @@ class SQLProvenance:
                     self._again = time.monotonic() + _REST
                     raise
                 self._again = 0.0
+                if self._lost:
+                    log.warning("provenance was lost: too much had to wait", changes=self._lost)
+                    self._lost = 0
                 for change in changes:
                     change.written = True
                 while self._waiting and self._waiting[0].written:
@@ -147,7 +151,7 @@ class SQLProvenance:
     def _limit(self) -> None:
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
-            log.warning("provenance lost: too much waits to be written")
+            self._lost += 1
 
 
 def _apply(session: Session, changes: Sequence[_Change]) -> None:
