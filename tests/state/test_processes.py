@@ -26,7 +26,7 @@ from goproxy_mirror.state.statefile import HEAD, stored_revision
 
 PATH = ModulePath("x.test/m")
 PROCESSES = 4
-ROUNDS = 25
+ROUNDS = 15
 
 Work = Callable[[State, int], Any]
 

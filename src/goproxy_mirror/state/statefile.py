@@ -22,7 +22,8 @@ HEAD = REVISIONS[-1]
 
 _ANEW = (
     f"to begin anew, stop the server and move {NAME}, {NAME}-wal and {NAME}-shm in the state folder away: lost are then the "
-    "pins of private modules, the newest tree heads, who lied, and where each file came from; the stored files stay"
+    "pins of private modules, the newest tree heads, who lied, where each file came from and which are still unproven; the "
+    "stored files stay"
 )
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
