@@ -180,7 +180,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             _keep_house(repositories, settings.git_cache_size, state, verifier),
         ):
             stack.callback(tasks.create_task(work).cancel)
-        yield Services(modules, ChecksumService(databases, policy), partial(_ready, storage), vulnerabilities)
+        yield Services(
+            modules, ChecksumService(databases, policy, clients), partial(_ready, storage), vulnerabilities
+        )
 
 
 @asynccontextmanager

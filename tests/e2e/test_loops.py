@@ -82,6 +82,6 @@ def test_own_address_as_goproxy_gives_way_to_the_usual_databases(
     port = free_port()
     server = start_server(env={"GOPROXY": f"http://127.0.0.1:{port}"}, port=port)
     answer = server.get("/sumdb/sum.golang.org/latest")
-    assert answer.status == 502, answer.text
+    assert answer.status == 503, answer.text
     assert str(port) not in answer.text
     assert {"sum.golang.org", "sum.golang.google.cn", "goproxy.io", "goproxy.cn"} <= internet.hosts_asked
