@@ -86,14 +86,31 @@ class Server:
 
     def sockets(self) -> list[int]:
         """How many sockets each of the server's processes holds, as Linux tells it."""
-        assert self._process is not None
         counts = []
+        for process in self._processes():
+            with contextlib.suppress(OSError):
+                files = [str(each.readlink()) for each in (process / "fd").iterdir()]
+                counts.append(sum(each.startswith("socket:") for each in files))
+        return counts
+
+    def peak(self) -> int:
+        """Bytes of resident memory that its largest process has had at most, as Linux tells it."""
+        peaks = [0]
+        for process in self._processes():
+            with contextlib.suppress(OSError):
+                lines = (process / "status").read_text("ascii").splitlines()
+                peaks += [int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")]
+        return max(peaks)
+
+    def _processes(self) -> list[Path]:
+        """What /proc tells of the server's processes."""
+        assert self._process is not None
+        found = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if os.getpgid(int(process.name)) == self._process.pid:
-                    files = [str(each.readlink()) for each in (process / "fd").iterdir()]
-                    counts.append(sum(each.startswith("socket:") for each in files))
-        return counts
+                    found.append(process)
+        return found
 
     def wait(self, within: float = 60.0) -> int:
         """Wait for the server to end by itself; its exit status."""

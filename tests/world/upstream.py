@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Literal
 
 from tests.world.local_http import Exchange, LocalServer
 
-Kind = Literal["status", "hang", "truncate", "drip", "long", "short", "html", "outage", "redirect"]
+Kind = Literal["status", "hang", "truncate", "drip", "long", "short", "html", "outage", "redirect", "call"]
 
 _TYPES = {".info": "application/json", ".zip": "application/zip"}
 
@@ -25,7 +25,8 @@ class Fault:
 
     `status`: that status, as text. `hang`: no answer at all. `truncate`: half the body, then the end of the connection.
     `drip`: a byte, and never the next. `long`, `short`: a Content-Length above or below the body's. `html`: status 200
-    and a login page. `outage`: an outage said as a 404 that must not be stored. `redirect`: to `to` + path.
+    and a login page. `outage`: an outage said as a 404 that must not be stored. `redirect`: to `to` + path. `call`: whatever
+    `answer` does with the request and the true body.
     """
 
     kind: Kind
@@ -33,6 +34,7 @@ class Fault:
     status: int = 500
     text: str = "the upstream is broken on purpose"
     to: str = ""
+    answer: Callable[[Exchange, bytes], None] | None = None
 
 
 class Upstream(LocalServer):
@@ -101,6 +103,9 @@ class Upstream(LocalServer):
                 exchange.reply(200, b"<html><body>Please log in</body></html>", {"Content-Type": "text/html"})
             case "redirect":
                 exchange.reply(302, b"", {"Location": fault.to + exchange.raw_path})
+            case "call":
+                assert fault.answer is not None
+                fault.answer(exchange, body)
             case "hang":
                 exchange.cut()
                 self.closing.wait()
@@ -117,6 +122,13 @@ class Upstream(LocalServer):
                 exchange.reply(200, body[:1], length=len(body))
                 exchange.cut()
                 self.closing.wait()
+
+
+def saying(
+    body: bytes, headers: Mapping[str, str] | None = None, *, where: str = "", status: int = 200
+) -> Fault:
+    """Another body than the true one, said in good order."""
+    return Fault("call", where, answer=lambda exchange, _: exchange.reply(status, body, headers))
 
 
 @contextmanager
