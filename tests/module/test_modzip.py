@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from goproxy_mirror.errors import Unbuildable
+from goproxy_mirror.module import modzip
 from goproxy_mirror.module.dirhash import hash_zip
 from goproxy_mirror.module.modfile import GoMod
 from goproxy_mirror.module.modzip import MAX_GO_MOD, MAX_ZIP, Checked, ZipWriter, check_files, zip_prefix
@@ -296,3 +298,32 @@ def test_a_piece_without_a_file(tmp_path: Path) -> None:
         pytest.raises(ValueError, match="no file was begun"),
     ):
         writer.write(b"x")
+
+
+def test_writer__a_deflate_stream_that_is_there(tmp_path: Path) -> None:
+    """It goes into the zip as it is, unless it is longer than what it holds; sums and hash are the same either way."""
+    bodies = {"a": b"a" * 5000, "empty": b"", "poor": b"p" * 100}
+    hashes = []
+    for given in (False, True):
+        path = tmp_path / f"{given}.zip"
+        with ZipWriter(path, "m@v1.0.0/") as writer:
+            for name, data in bodies.items():
+                packer = zlib.compressobj(0 if name == "poor" else 9, wbits=-15)
+                deflated = packer.compress(data) + packer.flush()
+                if given:
+                    writer.add_deflated(name, data, deflated)
+                else:
+                    writer.add(name, [data])
+        hashes.append(writer.hash)
+        with zipfile.ZipFile(path) as made:
+            assert {name: made.read(f"m@v1.0.0/{name}") for name in bodies} == bodies
+            assert made.testzip() is None
+            assert made.getinfo("m@v1.0.0/poor").compress_size < 100
+    assert hashes[0] == hashes[1]
+
+
+def test_writer__deflated_files_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever brings the stream along is held to the same sizes."""
+    monkeypatch.setattr(modzip, "MAX_ZIP", 1000)
+    with pytest.raises(Unbuildable, match="too large"), ZipWriter(tmp_path / "z", "m@v1.0.0/") as writer:
+        writer.add_deflated("a", b"a" * 1001, b"x")

@@ -155,3 +155,26 @@ def test_is_redirect_and_is_gone() -> None:
     assert not giterrors.is_redirect((AT + "The requested URL returned error: 401").encode())
     assert giterrors.is_gone(b"fatal: couldn't find remote ref refs/tags/v1.0.0")
     assert not giterrors.is_gone(b"fatal: upload-pack: not our ref 1234")
+
+
+@pytest.mark.parametrize(
+    ("said", "too_much"),
+    [
+        ("fatal: fetch-pack: invalid index-pack output\n", True),
+        ("warning: x\nfatal: fetch-pack: invalid index-pack output\n", True),
+        ("fatal: early EOF\nfatal: fetch-pack: invalid index-pack output\n", False),
+        ("error: index-pack died of signal 25\nfatal: early EOF\n", True),
+        ("fatal: Out of memory, malloc failed\n", True),
+        ("remote: fatal: Out of memory, malloc failed\n", False),
+        ("fatal: could not parse\n", False),
+    ],
+)
+def test_is_too_much__our_limits(said: str, too_much: bool) -> None:
+    """What was killed by a limit says so, or says nothing at all, so that git has no more to say than that."""
+    assert giterrors.is_too_much(said.encode()) is too_much
+
+
+def test_is_unknown_id() -> None:
+    """An object that the remote does not give is told apart from a name that is gone."""
+    assert giterrors.is_unknown_id(b"fatal: remote error: upload-pack: not our ref 1234")
+    assert not giterrors.is_unknown_id(b"fatal: couldn't find remote ref refs/tags/v1.0.0")

@@ -126,13 +126,17 @@ async def test_commit__an_absurd_date(new_repo: NewRepo, repositories: GitReposi
 
 
 async def test_commit__a_moved_tag(new_repo: NewRepo, tmp_path: Path, runner: Runner) -> None:
-    """Refs are believed for their time to live; when the remote has moved on since, they are read again."""
+    """Refs are believed for their time to live; when the remote no longer has what they say, they are read again."""
     repo = new_repo()
-    repo.commit(tags=("v1.0.0",))
+    first = repo.commit(tags=("v1.0.0",))
     repositories = GitRepositories(tmp_path / "copies", runner, refs_ttl=3600)
     repository = repositories.open(repo.url, trusted=True)
     await repository.refs()
     second = repo.commit(tags=("v1.0.0",))
+    others = GitRepositories(tmp_path / "others", runner, refs_ttl=3600).open(repo.url, trusted=True)
+    assert (await others.commit("refs/tags/v1.0.0")).id == second
+    (repo.folder / "objects" / first[:2] / first[2:]).unlink()
+    repo.git("update-ref", "refs/heads/main", second)
     assert (await repository.commit("refs/tags/v1.0.0")).id == second
     repo.git("update-ref", "-d", "refs/heads/main")
     third = repo.commit(branch="other", parent=second)

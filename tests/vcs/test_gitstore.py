@@ -12,7 +12,7 @@ import pytest
 
 from goproxy_mirror.errors import SourceUnavailable, Unbuildable
 from goproxy_mirror.process import Runner
-from goproxy_mirror.vcs import gitfetch, gitrepo, gitstore
+from goproxy_mirror.vcs import gitcontents, gitfetch, gitrepo, gitstore
 from goproxy_mirror.vcs.git import GitRepositories
 from goproxy_mirror.vcs.gitcmd import Remote
 from tests.vcs.gitkit import Repo, Served, serve
@@ -30,6 +30,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
     with serve(tmp_path / "remotes") as served:
         served.config = dict(PARTIAL)
         yield served
+
+
+@pytest.fixture
+def repositories(tmp_path: Path, runner: Runner) -> GitRepositories:
+    """Copies for which every remote repository is too large to be fetched whole; tests/vcs/test_gitwhole.py has the others."""
+    return GitRepositories(tmp_path / "state" / "repositories", runner, whole_up_to=0)
 
 
 def packs(repositories: GitRepositories, name: str = "objects.git") -> list[Path]:
@@ -232,6 +238,7 @@ async def test_largest__is_not_fetched_from_elsewhere_either(
     """Most of a revision comes with the largest left out, and those are not asked for again."""
     monkeypatch.setattr(gitstore, "_BUT_THE_LARGEST", "blob:limit=20000")
     monkeypatch.setattr(gitrepo, "LARGEST_FILE", 20000)
+    monkeypatch.setattr(gitcontents, "LARGEST_FILE", 20000)
     repo = new_repo("m.git")
     big = repo.blob(bytes(50_000))
     repo.commit({**MANY, "big": bytes(50_000)}, tags=("v1.0.0",))

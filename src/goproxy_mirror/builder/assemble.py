@@ -17,7 +17,7 @@ from goproxy_mirror.module.modfile import GoMod, InvalidModFile, parse_lax
 from goproxy_mirror.module.modzip import MAX_GO_MOD, MAX_LICENSE, MAX_ZIP, ZipWriter, check_files, zip_prefix
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import INCOMPATIBLE, ModuleVersion, Version
-from goproxy_mirror.ports import Info, RepoRoot, Repository, TreeEntry
+from goproxy_mirror.ports import Held, Info, RepoRoot, Repository, TreeEntry
 
 _FILE, _LINK, _GITLINK = 0o100644, 0o120000, 0o160000
 
@@ -77,12 +77,11 @@ async def _write_zip(repository: Repository, named: Named, mv: ModuleVersion, in
         raise Unbuildable(checked.problem)
     own = [entry for entry in checked.valid if entry.id]
     with await asyncio.to_thread(ZipWriter, into, zip_prefix(mv)) as writer:
-        async with _Pipe() as pipe, repository.contents(commit, folder, own) as files:
+        async with repository.contents(commit, folder, own) as files, _Pipe() as pipe:
             async for entry, chunks in files:
                 name = entry.path.decode()
-                if entry.size is not None and entry.size < _BATCH:
-                    whole = [chunk async for chunk in chunks]
-                    await pipe.put(writer.add, name, whole, size=entry.size)
+                if isinstance(chunks, Held):
+                    await pipe.put(_add_held, writer, name, chunks, size=entry.size or 0)
                     continue
                 await pipe.put(writer.begin, name)
                 async for chunk in chunks:
@@ -93,6 +92,14 @@ async def _write_zip(repository: Repository, named: Named, mv: ModuleVersion, in
     size = (await asyncio.to_thread(into.stat)).st_size
     if size > MAX_ZIP:
         raise Unbuildable(f"the zip has {size} bytes; {MAX_ZIP} are allowed")
+
+
+def _add_held(writer: ZipWriter, name: str, body: Held) -> None:
+    data, deflated = body.load()
+    if deflated is None:
+        writer.add(name, [data])
+    else:
+        writer.add_deflated(name, data, deflated)
 
 
 async def _archived_go_mod(

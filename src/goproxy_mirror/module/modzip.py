@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Generic, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, Generic, Protocol, Self, TypeVar
 
 from isal import isal_zlib
 
@@ -216,7 +216,13 @@ class _Packing:
         self.flags = _HAS_DESCRIPTOR | _utf8_flag(full_name)
         self.crc = self.size = self.packed = 0
         self.digest = hashlib.sha256()
-        self.deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+        self._deflate: Any = None
+
+    def deflate(self) -> Any:
+        """Its compressor."""
+        if self._deflate is None:
+            self._deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+        return self._deflate
 
     def local_header(self) -> bytes:
         return _LOCAL.pack(b"PK\3\4", 20, self.flags, 8, 0, 0, 0, 0, 0, len(self.raw_name), 0) + self.raw_name
@@ -269,6 +275,17 @@ class ZipWriter:
             self.write(chunk)
         self.end()
 
+    def add_deflated(self, name: str, data: bytes, deflated: bytes) -> None:
+        """Write a whole file of which a raw deflate stream (RFC 1951) is there already; a poor one is not used."""
+        if len(deflated) > len(data):
+            self.add(name, [data])
+            return
+        self.begin(name)
+        entry = self._packing()
+        self._take(entry, data)
+        self._put_packed(entry, deflated)
+        self._end(entry)
+
     def begin(self, name: str) -> None:
         """Begin a file."""
         self._begun = _Packing(name, self._prefix + name, self._position)
@@ -277,6 +294,16 @@ class ZipWriter:
     def write(self, chunk: bytes) -> None:
         """Go on with the file that was begun."""
         entry = self._packing()
+        self._take(entry, chunk)
+        self._put_packed(entry, entry.deflate().compress(chunk))
+
+    def end(self) -> None:
+        """End the file that was begun."""
+        entry = self._packing()
+        self._put_packed(entry, entry.deflate().flush())
+        self._end(entry)
+
+    def _take(self, entry: _Packing, chunk: bytes) -> None:
         entry.size += len(chunk)
         self._room -= len(chunk)
         problem = TOO_LARGE if self._room < 0 else size_problem(entry.name, entry.size)
@@ -284,12 +311,8 @@ class ZipWriter:
             raise Unbuildable(problem)
         entry.crc = isal_zlib.crc32(chunk, entry.crc)
         entry.digest.update(chunk)
-        self._put_packed(entry, entry.deflate.compress(chunk))
 
-    def end(self) -> None:
-        """End the file that was begun."""
-        entry = self._packing()
-        self._put_packed(entry, entry.deflate.flush())
+    def _end(self, entry: _Packing) -> None:
         self._put(entry.descriptor())
         self._central.append(entry.central_header())
         self._digests.append((entry.full_name, entry.digest.digest()))

@@ -22,7 +22,7 @@ from goproxy_mirror.ports.proof import (
     Witness,
 )
 from goproxy_mirror.ports.records import DatabaseState, FileCounts, FileRecord, Pinned
-from goproxy_mirror.ports.repositories import Commit, Refs, RepoRoot, Repository, TreeEntry
+from goproxy_mirror.ports.repositories import Commit, Held, Refs, RepoRoot, Repository, TreeEntry
 
 __all__ = [
     "Answers",
@@ -36,6 +36,7 @@ __all__ = [
     "FileRecord",
     "Found",
     "HealthRecords",
+    "Held",
     "Home",
     "HostHealth",
     "Info",

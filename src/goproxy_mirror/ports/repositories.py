@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -57,6 +58,17 @@ class TreeEntry:
     mode: int
     id: str
     size: int | None
+
+
+class Held(AsyncIterator[bytes]):
+    """A file's body that is at hand as a whole: read as any body, or taken by `load`."""
+
+    @abstractmethod
+    def load(self) -> tuple[bytes, bytes | None]:
+        """The body, and a raw deflate stream (RFC 1951) of it where it is stored as one. Work for a thread.
+
+        Raises `SourceUnavailable` where it cannot be read.
+        """
 
 
 class Repository(Protocol):
@@ -117,5 +129,6 @@ class Repository(Protocol):
         self, commit: Commit, subdir: str, entries: Sequence[TreeEntry]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[TreeEntry, AsyncIterator[bytes]]]]:
         """The chosen regular files of `tree`'s answer, in its order, converted as `git archive` converts them
-        (with `* -export-subst -export-ignore`). Each body must be read to its end before the next entry."""
+        (with `* -export-subst -export-ignore`). Each body must be read to its end before the next entry, but for one that is
+        `Held`: that can be read until the context ends, or not at all."""
         ...

@@ -18,19 +18,25 @@ from goproxy_mirror.vcs.gitremote import Endpoint, Slots, folder_name, local_pat
 from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
 from goproxy_mirror.vcs.gitrepo import USED_SECONDS, GitRepository
 from goproxy_mirror.vcs.gitstore import LocalCopy
+from goproxy_mirror.vcs.smallblobs import SmallBlobs
 
 _MOST_OPENED = 1024
+_BLOBS_KEPT = 8 << 20
 
 DEFAULT_LIMITS = Limits(memory=4 << 30, file_size=8 << 30)
 """For one command: what unpacking a hostile pack may take, and the largest pack."""
+
+WHOLE_UP_TO = 8 << 20
+"""Bytes that a repository may come to and still be fetched whole; a larger one loses as much as that, once."""
 
 
 class GitRepositories:
     """The copies of all repositories, in subfolders of `folder`.
 
     Times in seconds: `refs_ttl` for which a remote's list of refs is used again, `refs_timeout` and `fetch_timeout`
-    for one exchange with a remote. `limits` hold for each command. Without `transport` no address is looked at before
-    git connects, so only trusted URLs can be opened.
+    for one exchange with a remote. `limits` hold for each command. `whole_up_to`: bytes that the first revision of a
+    remote repository may come to, compressed, to be fetched with all its files at once. Without `transport` no
+    address is looked at before git connects, so only trusted URLs can be opened.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class GitRepositories:
         fetch_timeout: float = 900.0,
         limits: Limits = DEFAULT_LIMITS,
         credentials: Credentials | None = None,
+        whole_up_to: int = WHOLE_UP_TO,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
@@ -54,6 +61,8 @@ class GitRepositories:
         self._fetch_timeout = fetch_timeout
         self._limits = limits
         self._credentials = credentials
+        self._whole_up_to = whole_up_to
+        self._blobs = SmallBlobs(_BLOBS_KEPT)
         self._slots = Slots()
         self._opened: dict[tuple[str, bool, bool], GitRepository] = {}
 
@@ -82,8 +91,9 @@ class GitRepositories:
             fetcher = Fetcher(self._git, endpoint, timeout=self._fetch_timeout, limits=self._limits)
             # Whoever waits for the lock waits for another's fetch.
             wait = self._fetch_timeout + 60.0
-            copy = LocalCopy(self._git, folder, fetcher, local=endpoint.local is not None, wait=wait)
-            repository = GitRepository(self._git, endpoint, refs, copy)
+            whole = None if endpoint.local is not None else self._whole_up_to
+            copy = LocalCopy(self._git, folder, fetcher, whole_up_to=whole, wait=wait)
+            repository = GitRepository(self._git, endpoint, refs, copy, self._blobs)
         self._opened[key] = repository
         if len(self._opened) > _MOST_OPENED:
             del self._opened[next(iter(self._opened))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -9,8 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from goproxy_mirror.errors import SourceUnavailable, StorageError
-from goproxy_mirror.vcs.gitcmd import Git
+from goproxy_mirror.errors import StorageError
 
 # As the go command sets them for its archives: nothing is left out or substituted.
 _ATTRIBUTES = "\n* -export-subst -export-ignore\n"
@@ -22,23 +22,19 @@ _DOOMED = "removing-"
 _NEW = "making-"
 
 
-async def make(git: Git, repository: Path, *, form: str, sha256: bool) -> None:
+async def make(repository: Path, *, form: str, sha256: bool) -> None:
     """Make a bare repository; what is made is complete before it stands in its place.
 
-    `form` is a word that `form_of` gives back. Raises `StorageError`, and `SourceUnavailable` where git fails.
+    `form` is a word that `form_of` gives back. Raises `StorageError`.
     """
     try:
         made = Path(tempfile.mkdtemp(prefix=_NEW, dir=repository.parent))
     except OSError as error:
         raise StorageError("a repository could not be made in the state folder") from error
     try:
-        ids = f"--object-format={'sha256' if sha256 else 'sha1'}"
-        done = await git.run(
-            made, ("init", "--quiet", "--bare", "--template=", ids, "--end-of-options", "."), timeout=60
-        )
-        if done.returncode != 0:
-            raise SourceUnavailable("git could not make a repository in the state folder")
-        _finish(made, repository, form)
+        await asyncio.to_thread(_finish, made, repository, form, sha256=sha256)
+    except OSError as error:
+        raise StorageError("a repository could not be made in the state folder") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -130,8 +126,13 @@ def trim_marks(repository: Path, keep: int) -> None:
                 mark.unlink()
 
 
-def _finish(made: Path, repository: Path, form: str) -> None:
+def _finish(made: Path, repository: Path, form: str, *, sha256: bool) -> None:
+    # What `git init --bare` makes without templates, a process less.
+    for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
+        (made / folder).mkdir(parents=True)
+    version, extension = (1, "[extensions]\n\tobjectFormat = sha256\n") if sha256 else (0, "")
+    (made / "config").write_text(f"[core]\n\trepositoryFormatVersion = {version}\n\tbare = true\n{extension}")
     (made / "form").write_text(form)
-    (made / "info").mkdir(exist_ok=True)
     (made / "info" / "attributes").write_text(_ATTRIBUTES)
+    (made / "HEAD").write_text("ref: refs/heads/main\n")
     made.replace(repository)

@@ -73,6 +73,7 @@ _CONFIGURATION = f"""\
 	directory = *
 [pack]
 	window = 0
+	depth = 0
 	compression = 0
 [uploadpack]
 	allowFilter = true

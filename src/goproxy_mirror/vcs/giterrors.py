@@ -56,6 +56,7 @@ _BROKEN = re.compile(
 )
 _REFUSED = re.compile(r"transport '([a-z+]+)' not allowed")
 _GONE = re.compile(r"couldn't find remote ref|no such remote ref")
+_UNKNOWN_ID = re.compile(r"upload-pack: not our ref")
 _DAMAGED = re.compile(
     r"(?i)is corrupt|bad object|unable to read|loose object|not a git repository: |packfile .* cannot be|"
     r"invalid shallow line|shallow file has changed|index file .* is too small|not a valid object|"
@@ -66,6 +67,9 @@ _DAMAGED = re.compile(
 _SETTINGS = "(settings credentials, netrc)"
 
 _TOO_MUCH = re.compile(r"(?i)out of memory|died of signal|file too large|filesize limit")
+
+_COMPLAINT = re.compile(r"^(?:fatal|error): (.*)$", re.MULTILINE)
+_KILLED = "fetch-pack: invalid index-pack output"
 
 # What the other side said comes with this before it, and says nothing about our copy.
 _THEIRS = re.compile(r"^remote: .*$", re.MULTILINE)
@@ -167,6 +171,11 @@ def is_broken(stderr: bytes) -> bool:
     return _BROKEN.search(said) is not None and not any(other.search(said) for other in _NOT_BROKEN)
 
 
+def is_unknown_id(stderr: bytes) -> bool:
+    """Whether the remote does not have, or does not give, an object that was asked for by its id."""
+    return _UNKNOWN_ID.search(stderr.decode("utf-8", "replace")) is not None
+
+
 def is_gone(stderr: bytes) -> bool:
     """Whether the remote no longer has what was asked for by name."""
     return _GONE.search(stderr.decode("utf-8", "replace")) is not None
@@ -178,5 +187,9 @@ def is_damage(stderr: bytes) -> bool:
 
 
 def is_too_much(stderr: bytes) -> bool:
-    """Whether git came to the limits that it runs under."""
-    return _TOO_MUCH.search(_THEIRS.sub("", stderr.decode("utf-8", "replace"))) is not None
+    """Whether git came to the limits that it runs under.
+
+    What unpacks a fetch may be killed for it and say nothing; then this is all that git has to say.
+    """
+    said = _THEIRS.sub("", stderr.decode("utf-8", "replace"))
+    return _TOO_MUCH.search(said) is not None or _COMPLAINT.findall(said) == [_KILLED]

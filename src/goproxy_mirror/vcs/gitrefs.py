@@ -40,6 +40,12 @@ class Advertised:
             return self.refs.peeled.get(tag) or self.refs.tags.get(tag)
         return None
 
+    def tip_of(self, ref: str) -> str | None:
+        """The id that a ref stands on: that of the tag, where it is an annotated one."""
+        if ref.startswith("refs/tags/"):
+            return self.refs.tags.get(ref.removeprefix("refs/tags/"))
+        return self.id_of(ref)
+
     def name_of(self, oid: str) -> str | None:
         """A ref that leads to an id, or None."""
         return next((name for name, found in self.names() if found == oid), None)

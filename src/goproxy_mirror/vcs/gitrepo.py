@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -13,15 +14,16 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from goproxy_mirror.errors import NotFound, StorageError, Unbuildable
 from goproxy_mirror.ports import Commit, Refs, TreeEntry
-from goproxy_mirror.process import Running
-from goproxy_mirror.vcs import archive, objects
+from goproxy_mirror.vcs import archive, gitcontents, objects, packtrees
 from goproxy_mirror.vcs.gitcmd import Git
+from goproxy_mirror.vcs.gitcontents import Contents
 from goproxy_mirror.vcs.gitfetch import Damaged, Moved
 from goproxy_mirror.vcs.gitrefs import Advertised
 from goproxy_mirror.vcs.gitremote import Endpoint
 from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
 from goproxy_mirror.vcs.gitstore import LARGEST_FILE, LocalCopy
 from goproxy_mirror.vcs.shared import Shared
+from goproxy_mirror.vcs.smallblobs import SmallBlobs
 
 USED_SECONDS = 900.0
 """A copy that was used no longer ago than this is not removed."""
@@ -35,7 +37,6 @@ _FULL = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 P = ParamSpec("P")
 K = TypeVar("K")
 V = TypeVar("V")
-Contents = AsyncIterator[tuple[TreeEntry, AsyncIterator[bytes]]]
 
 
 def _once_more(
@@ -56,7 +57,9 @@ def _once_more(
 class GitRepository:
     """One repository: what its remote advertises, and what its copy holds."""
 
-    def __init__(self, git: Git, endpoint: Endpoint, remote_refs: RemoteRefs, copy: LocalCopy) -> None:
+    def __init__(
+        self, git: Git, endpoint: Endpoint, remote_refs: RemoteRefs, copy: LocalCopy, blobs: SmallBlobs
+    ) -> None:
         self._git = git
         self._endpoint = endpoint
         self._copy = copy
@@ -64,6 +67,7 @@ class GitRepository:
         self._fetching: Shared[None] = Shared()
         self._commits: dict[str, Commit] = {}
         self._attributes: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._blobs = blobs
         self._marked = 0.0
 
     @property
@@ -174,16 +178,23 @@ class GitRepository:
         """The raw blob at a path; a symlink yields its target text; None where no blob is."""
         if not path or "\n" in path or "\0" in path or path.startswith(("./", "../")):
             return None
+        key = (self._copy.folder.name, commit.id, path)
+        if key in self._blobs and len(self._blobs[key] or b"") <= limit:
+            return self._blobs[key]
         await self._ensure(commit)
-        found = await self._read_blob(commit, path, limit)
+        read = partial(
+            gitcontents.read_blob, self._git, self._copy.objects, commit, path, limit, source=self.url
+        )
+        found = await read()
         if isinstance(found, str):
             # In the tree, but not here yet.
             await self._fetch_blobs([found], commit)
-            found = await self._read_blob(commit, path, limit)
+            found = await read()
         if isinstance(found, str):
             raise Unbuildable(
                 f"{path} is larger than {LARGEST_FILE} bytes, or cannot be had", source=self.url
             )
+        self._blobs.keep(key, found)
         return found
 
     @_once_more
@@ -227,20 +238,8 @@ class GitRepository:
                 running.stdin.close()
                 yield archive.archived(running, subdir, entries)
         else:
-            async with self._git.stream(self._copy.objects, ("cat-file", "--batch", "--buffer")) as running:
-                running.feed("".join(f"{entry.id}\n" for entry in entries).encode("ascii"))
-                yield self._raw(running, entries)
-
-    async def _raw(self, running: Running, entries: Sequence[TreeEntry]) -> Contents:
-        batch = objects.Batch(running)
-        for entry in entries:
-            answer = await batch.next()
-            if answer is None and entry.size is not None and entry.size > LARGEST_FILE:
-                name = entry.path.decode("utf-8", "replace")
-                raise Unbuildable(f"{name} is larger than {LARGEST_FILE} bytes", source=self.url)
-            if answer is None or answer[0] != entry.id or answer[1] != "blob":
-                raise self._copy.damaged()
-            yield entry, batch.body()
+            async with gitcontents.raw(self._git, self._copy, entries, source=self.url) as files:
+                yield files
 
     async def _commit(self, ref_or_id: str) -> Commit:
         advertised = await self._remote_refs.current()
@@ -266,12 +265,15 @@ class GitRepository:
 
     async def _fetch(self, oid: str, ref: str | None, advertised: Advertised) -> None:
         self._mark_used()
-        fetch = partial(self._copy.fetch_revision, oid, ref, sha256=advertised.sha256)
+        tip = advertised.tip_of(ref) if ref is not None else None
+        fetch = partial(self._copy.fetch_revision, oid, tip, sha256=advertised.sha256)
         await self._fetching.do((oid, ref), fetch)
 
     async def _fetch_blobs(self, oids: Sequence[str], commit: Commit, *, most: bool = False) -> None:
-        name = (await self._remote_refs.current()).name_of(commit.id)
-        await self._copy.fetch_blobs(oids, commit.id, name, most=most, sha256=len(commit.id) == 64)
+        advertised = await self._remote_refs.current()
+        name = advertised.name_of(commit.id)
+        tip = advertised.tip_of(name) if name is not None else None
+        await self._copy.fetch_blobs(oids, commit.id, tip, most=most, sha256=len(commit.id) == 64)
 
     async def _fetch_history(self, wanted: Mapping[str, str], advertised: Advertised) -> None:
         self._mark_used()
@@ -300,6 +302,8 @@ class GitRepository:
         arguments = ("ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", top)
         done = await self._git.run(self._copy.objects, arguments, output_limit=_TREE_LIMIT)
         if done.returncode != 0:
+            if not subdir or await self._list(commit, "") is None:
+                raise self._copy.damaged()
             raise NotFound(
                 f"there is no folder {subdir} in the repository {self._endpoint.name}", source=self.url
             )
@@ -308,34 +312,16 @@ class GitRepository:
             raise Unbuildable(f"git archive: invalid path {refused!a}", source=self.url)
         return list(objects.parse_tree(done.stdout))
 
-    async def _read_blob(self, commit: Commit, path: str, limit: int) -> bytes | str | None:
-        """The bytes of a file; None where no file is; its id where it is in the tree and not here."""
-        async with self._git.stream(self._copy.objects, ("cat-file", "--batch")) as running:
-            batch = objects.Batch(running)
-            answer = await batch.ask(f"{commit.id}:{path}")
-            if answer is None:
-                # It may be missing from the tree, or only from here.
-                folder, _, name = path.rpartition("/")
-                answer = await batch.ask(f"{commit.id}:{folder}")
-                if answer is None or answer[1] != "tree":
-                    return None
-                tree = b"".join([chunk async for chunk in batch.body()])
-                entry = objects.find_in_tree(
-                    tree, name.encode("utf-8", "surrogateescape"), len(commit.id) // 2
-                )
-                return entry.id if entry is not None and objects.is_blob(entry) else None
-            _, kind, size = answer
-            if kind != "blob":
-                return None
-            if size > limit:
-                raise Unbuildable(f"{path} has {size} bytes; more than {limit} are not read", source=self.url)
-            return b"".join([chunk async for chunk in batch.body()])
-
     async def _read_commit(self, oid: str, *, history: bool = False) -> Commit:
         known = self._commits.get(oid)
         if known is not None:
             return known
         repository = self._copy.history if history else self._copy.objects
+        body = await asyncio.to_thread(packtrees.commit_in, repository, oid)
+        if body is not None:
+            commit = objects.parse_commit(oid, body)
+            _keep(self._commits, oid, commit)
+            return commit
         asked = f"{oid}^{{commit}}\n".encode("ascii")
         done = await self._git.run(repository, ("cat-file", "--batch"), stdin=asked, output_limit=_TREE_LIMIT)
         head, _, body = done.stdout.partition(b"\n")
@@ -343,6 +329,12 @@ class GitRepository:
         if done.returncode != 0:
             raise self._copy.damaged()
         if len(words) != 3 or words[1] != b"commit":
+            # It is here, or it would not be asked for.
+            checked = await self._git.run(
+                repository, ("cat-file", "--batch-check"), stdin=f"{oid}\n".encode("ascii")
+            )
+            if not checked.stdout.startswith(f"{oid} ".encode("ascii")) or b" missing" in checked.stdout:
+                raise self._copy.damaged()
             raise NotFound(f"{oid} is no commit in the repository {self._endpoint.name}", source=self.url)
         commit = objects.parse_commit(words[0].decode("ascii"), body)
         _keep(self._commits, oid, commit)

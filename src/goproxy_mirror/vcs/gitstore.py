@@ -1,10 +1,11 @@
 """The local copies of one repository: what is fetched, how, and into which of two bare repositories.
 
-`objects.git` holds single revisions, each fetched at depth 1: from a local path with all its files, from elsewhere
-with its folders, go.mod files and some small files; others follow when a module is to be made of them, all in one
-fetch. `history.git` holds commits without files, and only those that ancestry was asked about. So nothing is ever
-deepened, and neither waits for the other's shape. A server that cannot leave files out sends them all. One that
-gives no file or no revision by itself is asked for whole revisions, or for everything, as the go command does.
+`objects.git` holds single revisions, each fetched at depth 1 with all its files, since to ask twice takes longer than
+what a usual repository weighs. Where the first one is too heavy for that, they come with their folders, go.mod files
+and some small files; others follow when a module is to be made of them, all in one fetch. `history.git` holds commits
+without files, and only those that ancestry was asked about. So nothing is ever deepened, and neither waits for the
+other's shape. A server that cannot leave files out sends them all. One that gives no file or no revision by itself is
+asked for whole revisions, or for everything, as the go command does.
 
 Both are written under one lock and read without. git is told of the remote as one that promised the files it left
 out while it fetches, and of no remote while it reads; it never fetches one file by one, behind our back.
@@ -23,7 +24,7 @@ from pathlib import Path
 from goproxy_mirror.errors import SourceTimeout, SourceUnavailable, Unreachable
 from goproxy_mirror.vcs import gitbare, objects
 from goproxy_mirror.vcs.gitcmd import Git
-from goproxy_mirror.vcs.gitfetch import Damaged, Fetcher, Moved, TooMuch
+from goproxy_mirror.vcs.gitfetch import Broken, Damaged, Fetcher, Moved, TooMuch, UnknownId
 from goproxy_mirror.vcs.gitlock import FolderLock
 
 _LISTING = ("ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options")
@@ -35,6 +36,9 @@ _MARKS = 32
 LARGEST_FILE = 500 << 20
 """Bytes; no module may be larger. Larger files are not even fetched, where the server can leave them out."""
 
+_MOST_OF_A_MODULE = LARGEST_FILE + (16 << 20)
+"""Bytes that the files of one module may come to, were they not compressed at all."""
+
 _ONE_REVISION = ("--depth=1", "--update-shallow")
 _BUT_THE_LARGEST = f"blob:limit={LARGEST_FILE}"
 
@@ -44,7 +48,7 @@ _BUT_THE_LARGEST = f"blob:limit={LARGEST_FILE}"
 _SMALL_FILES = "blob:limit=4k"
 _NO_FILES = "blob:none"
 
-_NO_ANSWER = (Unreachable, SourceTimeout, Damaged)
+_NO_ANSWER = (Unreachable, SourceTimeout, Broken, Damaged)
 _NO_REFUSAL = (*_NO_ANSWER, TooMuch)
 """Failures that say nothing about what the server can do."""
 
@@ -59,17 +63,20 @@ class Form(Enum):
 
 
 class LocalCopy:
-    """The folder of one repository; `local` where its remote is on a path of this machine, `wait` in seconds."""
+    """The folder of one repository. `whole_up_to`: bytes of a first fetch with all files, None for any; `wait` in seconds."""
 
-    def __init__(self, git: Git, folder: Path, fetcher: Fetcher, *, local: bool, wait: float) -> None:
+    def __init__(
+        self, git: Git, folder: Path, fetcher: Fetcher, *, whole_up_to: int | None, wait: float
+    ) -> None:
         self._git = git
         self._fetcher = fetcher
-        self._first_form = Form.WHOLE if local else Form.PARTS
+        self._whole_up_to = whole_up_to
+        self._first_form = Form.PARTS if whole_up_to == 0 else Form.WHOLE
         self.folder = folder
         self.objects = folder / "objects.git"
         self._commits = folder / "history.git"
         self._lock = FolderLock(folder / "lock", wait=wait)
-        self._wanted: dict[str, str] = {}
+        self._wanted: dict[str, str | None] = {}
         self._held: set[str] = set()
         self._not_held: dict[str, int] = {}
 
@@ -78,28 +85,28 @@ class LocalCopy:
         """The repository that ancestry is read from."""
         return self.objects if self._form() is Form.ALL else self._commits
 
-    async def fetch_revision(self, oid: str, ref: str | None, *, sha256: bool) -> None:
+    async def fetch_revision(self, oid: str, tip: str | None, *, sha256: bool) -> None:
         """See to it that `objects.git` holds a commit and its folders.
 
-        `ref` is the name under which the remote advertises it, or None. Revisions that are asked for while another
-        fetch runs are fetched together. Raises `Moved`.
+        `tip` is the id by which the remote advertises it (that of the tag, for an annotated one), or None. Revisions
+        that are asked for while another fetch runs are fetched together. Raises `Moved`.
         """
 
         async def work(lock: int) -> None:
             await self._make(self.objects, sha256=sha256)
             if not await self.holds(oid):
-                await self._fetch_wanted(oid, ref or oid, lock, sha256=sha256)
+                await self._fetch_wanted(oid, tip, lock, sha256=sha256)
 
         if await self.holds(oid):
             return
-        self._wanted[oid] = ref or oid
+        self._wanted[oid] = tip
         try:
             await self._write(work)
         finally:
             self._wanted.pop(oid, None)
 
     async def fetch_blobs(
-        self, oids: Sequence[str], revision: str, ref: str | None, *, most: bool, sha256: bool
+        self, oids: Sequence[str], revision: str, tip: str | None, *, most: bool, sha256: bool
     ) -> None:
         """See to it that `objects.git` holds these files of a revision that it holds, by one fetch at most.
 
@@ -118,12 +125,12 @@ class LocalCopy:
                     names = (f"{revision}:{gitbare.WHOLE}/{revision}",)
                     await fetch(names, *_ONE_REVISION, "--refetch", leaving_out=_BUT_THE_LARGEST)
                 else:
-                    await fetch(missing, leaving_out=_NO_FILES, telling=False)
+                    await fetch(missing, leaving_out=_NO_FILES, telling=False, at_most=_MOST_OF_A_MODULE)
             except _NO_REFUSAL:
                 raise
             except SourceUnavailable:
                 await self._start_anew(Form.WHOLE, sha256=sha256)
-                await self._fetch_revisions({revision: ref or revision}, lock, sha256=sha256)
+                await self._fetch_revisions({revision: tip}, lock, sha256=sha256)
 
         await self._write(work)
 
@@ -182,9 +189,9 @@ class LocalCopy:
             (self.folder / "damaged").touch()
         return self._fetcher.damaged()
 
-    async def _fetch_wanted(self, oid: str, name: str, lock: int, *, sha256: bool) -> None:
-        others = [(other, ref) for other, ref in self._wanted.items() if other not in self._held]
-        together = {**dict(others[: _MOST_AT_ONCE - 1]), oid: name}
+    async def _fetch_wanted(self, oid: str, tip: str | None, lock: int, *, sha256: bool) -> None:
+        others = [wanted for wanted in self._wanted.items() if wanted[0] not in self._held]
+        together = {**dict(others[: _MOST_AT_ONCE - 1]), oid: tip}
         try:
             await self._fetch_revisions(together, lock, sha256=sha256)
         except _NO_ANSWER:
@@ -193,21 +200,21 @@ class LocalCopy:
             if len(together) == 1:
                 raise
             # One that is wrong must not fail the others.
-            together = {oid: name}
+            together = {oid: tip}
             await self._fetch_revisions(together, lock, sha256=sha256)
         self._held.update(together)
 
-    async def _fetch_revisions(self, wanted: Mapping[str, str], lock: int, *, sha256: bool) -> None:
-        """Fetch revisions (id to name) by their names, and where that is refused, everything that is advertised."""
+    async def _fetch_revisions(self, wanted: Mapping[str, str | None], lock: int, *, sha256: bool) -> None:
+        """Fetch revisions (id to tip) by their ids, and where that is refused, everything that is advertised."""
         if self._form() is not Form.ALL:
-            first = not gitbare.marks(self.objects)
-            parts = _SMALL_FILES if first else _NO_FILES
-            what = parts if self._form() is Form.PARTS else _BUT_THE_LARGEST
-            names = [f"{name}:refs/at/{oid}" for oid, name in wanted.items()]
             try:
-                await self._fetcher.fetch(self.objects, names, *_ONE_REVISION, leaving_out=what, lock=lock)
+                await self._fetch_by_id(wanted, lock, sha256=sha256)
             except (*_NO_REFUSAL, Moved):
                 raise
+            except UnknownId:
+                if None not in wanted.values():
+                    raise self._fetcher.moved() from None
+                await self._start_anew(Form.ALL, sha256=sha256)
             except SourceUnavailable:
                 await self._start_anew(Form.ALL, sha256=sha256)
         if self._form() is Form.ALL:
@@ -218,6 +225,25 @@ class LocalCopy:
         gitbare.trim_marks(self.objects, _MARKS)
         if self._form() is Form.PARTS:
             await self._fetch_go_mods(wanted, lock)
+
+    async def _fetch_by_id(self, wanted: Mapping[str, str | None], lock: int, *, sha256: bool) -> None:
+        """Fetch revisions, each by itself: the first with all its files, unless they are too much.
+
+        By id, since for a name git would have the refs listed once more. Every server gives what it advertises.
+        """
+        names = [f"{tip or oid}:refs/at/{oid}" for oid, tip in wanted.items()]
+        fetch = partial(self._fetcher.fetch, self.objects, names, *_ONE_REVISION, lock=lock)
+        first = not gitbare.marks(self.objects)
+        if self._form() is Form.WHOLE:
+            try:
+                await fetch(leaving_out=_BUT_THE_LARGEST, at_most=self._whole_up_to if first else None)
+            except TooMuch:
+                if not first or self._whole_up_to is None:
+                    raise
+            else:
+                return
+            await self._start_anew(Form.PARTS, sha256=sha256)
+        await fetch(leaving_out=_SMALL_FILES if first else _NO_FILES)
 
     async def _fetch_everything(self, lock: int) -> None:
         names = ("refs/heads/*:refs/all/heads/*", "refs/tags/*:refs/all/tags/*")
@@ -281,7 +307,7 @@ class LocalCopy:
     async def _make(self, repository: Path, *, sha256: bool, form: Form | None = None) -> None:
         if not gitbare.is_made(repository):
             form = form or self._first_form
-            await gitbare.make(self._git, repository, form=form.value, sha256=sha256)
+            await gitbare.make(repository, form=form.value, sha256=sha256)
 
     async def _start_anew(self, form: Form, *, sha256: bool) -> None:
         """Throw away what is here in another form: a server takes a revision for here, however little of it is."""

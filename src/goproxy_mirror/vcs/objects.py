@@ -117,6 +117,15 @@ class Batch:
             if chunk:
                 yield chunk
 
+    async def whole(self) -> bytes:
+        """The rest of the object's body at once."""
+        end = self._at + self._left
+        if end <= len(self._buffer):
+            data = self._buffer[self._at : end - 1]
+            self._at, self._left = end, 0
+            return data
+        return b"".join([chunk async for chunk in self.body()])
+
     async def _take(self) -> bytes:
         if self._at == len(self._buffer):
             await self._fill()
