@@ -39,10 +39,14 @@ class MirrorRule:
 
 @dataclass(frozen=True, slots=True)
 class RewriteRule:
-    """Any repository whose URL begins with `left` is also at `right` + the rest; all end with a slash."""
+    """Any repository whose URL begins with `left` is also at `right` + the rest; all end with a slash.
+
+    Or, with `pattern`, any repository whose URL (without `https://`) it matches is also where the names on the right lead to.
+    """
 
     left: str
     rights: tuple[str, ...]
+    pattern: PathPattern | None = None
 
 
 def parse_mirrors(value: object) -> tuple[MirrorRule, ...]:
@@ -58,11 +62,11 @@ def parse_rewrites(value: object) -> tuple[RewriteRule, ...]:
     """Rewrites from pairs of URL prefixes; pairs with the same left side become one rule."""
     if isinstance(value, tuple) and all(isinstance(rule, RewriteRule) for rule in value):
         return value
-    pairs = tuple((_left_prefix(left), _with_slash(_right_side(right))) for left, right in as_pairs(value))
-    for _, right in pairs:
-        if is_ssh(right):
-            _check_ssh(right, f"{right}x")
-    return tuple(RewriteRule(left, rights) for left, rights in grouped(pairs).items())
+    pairs = tuple(
+        (_left_prefix(left), _right_side(right) if "{" in left else _with_slash(_right_side(right)))
+        for left, right in as_pairs(value)
+    )
+    return tuple(_rewrite_rule(left, rights) for left, rights in grouped(pairs).items())
 
 
 def as_pairs(value: object) -> Pairs:
@@ -124,6 +128,20 @@ def _mirror_rule(left: str, rights: tuple[str, ...], *, builtin: bool) -> Mirror
     return MirrorRule(pattern, candidates, builtin)
 
 
+def _rewrite_rule(left: str, rights: tuple[str, ...]) -> RewriteRule:
+    """With names on the left, each side is one repository's URL; else the beginning of many."""
+    try:
+        pattern = PathPattern.parse(left.removeprefix("https://")) if "{" in left else None
+        for right in rights:
+            names = pattern.names if pattern else ()
+            example = expand(right, dict.fromkeys(names, "x")) + ("" if pattern else "x")
+            if is_ssh(right):
+                _check_ssh(right, example)
+    except SettingError as error:
+        raise ValueError(error.message) from None
+    return RewriteRule(left, rights, pattern)
+
+
 def _left_prefix(left: str) -> str:
     parts = _split(left)
     if parts is None or parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
@@ -132,7 +150,7 @@ def _left_prefix(left: str) -> str:
         )
     if "@" in parts.netloc:
         raise ValueError(f'"{redact(left)}": allowed on the left is a URL without credentials')
-    return _with_slash(left)
+    return left.rstrip("/") if "{" in left else _with_slash(left)
 
 
 def _right_side(right: str) -> str:

@@ -18,10 +18,27 @@ class MirrorRule:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """Any repository URL that begins with `left` may also be had at `right` + the rest."""
+    """Any repository URL that begins with `left` may also be had at `right` + the rest.
+
+    With `pattern`, any repository URL that it matches (without `https://`) may also be had where the names on the right lead to.
+    """
 
     left: str
     rights: tuple[str, ...]
+    pattern: PathPattern | None = None
+
+    def of(self, url: str) -> tuple[str, ...]:
+        """Where the repository may also be had."""
+        if self.pattern is None:
+            return (
+                tuple(right + url[len(self.left) :] for right in self.rights)
+                if url.startswith(self.left)
+                else ()
+            )
+        match = self.pattern.match(url.removeprefix("https://")) if url.startswith("https://") else None
+        if match is None or match.rest or any(set(text) == {"."} for text in match.captures.values()):
+            return ()
+        return _expanded(self.rights, match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +86,7 @@ class MirrorRules:
         """Where a repository URL may also be had, the preferred first."""
         urls: dict[str, None] = {}
         for rewrite in self._rewrites:
-            if url.startswith(rewrite.left):
-                urls |= dict.fromkeys(right + url[len(rewrite.left) :] for right in rewrite.rights)
+            urls |= dict.fromkeys(rewrite.of(url))
         return tuple(urls)
 
     def is_private(self, path: str) -> bool:

@@ -39,7 +39,7 @@ def policy_of(
     rules = MirrorRules(
         own=_rules(settings.mirrors),
         builtin=_rules(builtin_mirrors() if settings.builtin_mirrors else ()),
-        rewrites=[Rewrite(rewrite.left, rewrite.rights) for rewrite in settings.rewrites],
+        rewrites=[Rewrite(rewrite.left, rewrite.rights, rewrite.pattern) for rewrite in settings.rewrites],
         private=private,
     )
 
