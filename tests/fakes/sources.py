@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from goproxy_mirror.errors import MirrorError
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
 from goproxy_mirror.ports import Found, Home, Info
+
+T = TypeVar("T")
 
 TIME = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -65,9 +68,17 @@ class FakeSource:
 
 @dataclass
 class FakeReach:
-    """`sources.walk.Reach` as a set."""
+    """`sources.walk.Reach` as a set of those who rest; nobody is ever late, unless the test says so.
+
+    `patient` has seconds by host, `order` the hosts that go before the others, `late` who was overtaken.
+    """
 
     down: set[str] = field(default_factory=set)
+    patient: dict[str, float] = field(default_factory=dict)
+    extra: int = 100
+    order: Sequence[str] = ()
+    late: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
 
     def resting(self, host: str) -> bool:
         return host in self.down
@@ -80,3 +91,22 @@ class FakeReach:
 
     def forgive(self, host: str) -> None:
         self.down.discard(host)
+
+    def asked(self, host: str) -> None:
+        self.questions.append(host)
+
+    def overtaken(self, host: str, seconds: float) -> None:
+        self.late.append(host)
+
+    def patience(self, host: str) -> float:
+        return self.patient.get(host, 3600.0)
+
+    def may_hedge(self, host: str) -> bool:
+        self.extra -= 1
+        return self.extra >= 0
+
+    def ranked(self, items: Iterable[T], host: Callable[[T], str | None]) -> list[T]:
+        first = list(self.order)
+        return sorted(
+            items, key=lambda item: first.index(host(item) or "") if host(item) in first else len(first)
+        )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 
 from goproxy_mirror.errors import (
@@ -20,13 +23,15 @@ from goproxy_mirror.errors import (
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
-from goproxy_mirror.module.version import Version
+from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import Found, Source
 from goproxy_mirror.sources.chain import Chain, Ending, Step
 from goproxy_mirror.sources.walk import joined
 from tests.fakes.sources import FakeReach, FakeSource
+from tests.world.polling import eventually
 
 PATH = ModulePath.parse("example.com/m")
+MV = ModuleVersion(PATH, Version.parse("v1.0.0"))
 OTHER = ModulePath.parse("example.com/other")
 NO = NotFound("not found: example.com/m")
 DOWN = SourceUnavailable("a answered 500")
@@ -247,8 +252,64 @@ async def test_full_disk_is_nobodys_outage(error: MirrorError) -> None:
         chain((FakeSource("a", error), "|"), (FakeSource("c", DOWN), ","), reach=FakeReach({"a"})),
     ):
         with pytest.raises(type(error)):
-            await said(walked)
+            await walked.go_mod(MV)
     assert second.asked == []
+
+
+@pytest.mark.parametrize("separator", [",", "|"])
+async def test_a_version_without_a_record_is_one_upstreams_word(separator: str) -> None:
+    """Who names a latest version that has no record does not keep others from naming one that has."""
+    first = FakeSource("a", NotRecorded("no record"))
+    found = await chain((first, separator), (FakeSource("b"), ",")).latest(PATH)
+    assert found.home.name == "b"
+    with pytest.raises(NotRecorded):
+        await chain((first, separator), (FakeSource("b", NO), ",")).latest(PATH)
+
+
+class Thinking(FakeSource):
+    """Answers when it may."""
+
+    def __init__(self, name: str, says: Sequence[str] | MirrorError = ("v1.0.0",)) -> None:
+        super().__init__(name, says)
+        self.may = asyncio.Event()
+
+    async def go_mod(self, mv: ModuleVersion) -> Found[bytes]:
+        self.asked.append("begun")
+        await self.may.wait()
+        return await super().go_mod(mv)
+
+
+async def test_the_next_is_asked_beside_a_late_one() -> None:
+    """Where an upstream before a `|` is late, the next one answers, and whoever rests is not the next one."""
+    first, last = Thinking("a"), FakeSource("c")
+    reach = FakeReach({"b"}, {"a": 0})
+    walked = chain((first, "|"), (FakeSource("b"), "|"), (last, ","), reach=reach)
+    assert (await walked.go_mod(MV)).home.name == "c"
+    assert (first.asked, reach.late) == (["begun"], ["a"])
+
+
+async def test_a_comma_waits() -> None:
+    """Before a `,` the word of the first decides: nobody is asked beside it, be it as late as it likes."""
+    first, second = Thinking("a"), FakeSource("b")
+    asking = asyncio.create_task(
+        chain((first, ","), (second, ","), reach=FakeReach(patient={"a": 0})).go_mod(MV)
+    )
+    await asyncio.to_thread(eventually, lambda: first.asked, what="the first upstream's question")
+    first.may.set()
+    assert (await asking).home.name == "a"
+    assert second.asked == []
+
+
+async def test_direct_is_not_asked_beside() -> None:
+    """What stands behind `direct` is never asked beside an upstream: it would fetch a repository."""
+    first, homes = Thinking("a"), FakeHomes("homes")
+    asking = asyncio.create_task(
+        chain((first, "|"), direct=homes, reach=FakeReach(patient={"a": 0})).go_mod(MV)
+    )
+    await asyncio.to_thread(eventually, lambda: first.asked, what="the upstream's question")
+    first.may.set()
+    assert (await asking).home.name == "a"
+    assert homes.asked == []
 
 
 async def test_errors_are_told_together() -> None:

@@ -123,8 +123,14 @@ async def test_what_nobody_can_vouch_for_ends_the_walk(world: World, error: Unpr
     """A checksum database that cannot say is no home's failure, and another home would not make it say more."""
     world.says[ORIGIN] = error
     with pytest.raises(type(error)):
-        await home_of(world.homes())
+        await world.homes().go_mod(ModuleVersion(PATH, Version.parse("v1.2.3")))
     assert world.asked() == [ORIGIN]
+
+
+async def test_a_version_without_a_record_is_one_homes_word(world: World) -> None:
+    """Who names a latest version that has no record does not keep others from naming one that has."""
+    world.says[ORIGIN] = NotRecorded("no record")
+    assert (await world.homes().latest(PATH)).home.name == "https://one.test/text"
 
 
 async def test_a_denied_record_is_no_absence(world: World) -> None:

@@ -12,12 +12,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 from goproxy_mirror.errors import (
     Blocked,
     MirrorError,
     NotFound,
+    NotRecorded,
     OutageDisguised,
     SecurityError,
     SourceTimeout,
@@ -25,11 +27,12 @@ from goproxy_mirror.errors import (
 )
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.ports import Found, Source
-from goproxy_mirror.sources.walk import NO_HOMES_FAILURE, Ask, Reach, Walking, is_out_of_reach, joined
+from goproxy_mirror.sources.race import Race, Runner
+from goproxy_mirror.sources.walk import Ask, Question, Reach, Walking, is_out_of_reach, joined
 
 T = TypeVar("T")
 
-_LEADS_ON = (NotFound, OutageDisguised, SecurityError)
+_LEADS_ON = (NotFound, OutageDisguised, SecurityError, NotRecorded)
 """What leads on after a `,`."""
 
 
@@ -77,27 +80,14 @@ class Chain(Walking):
         self._hung: set[str] = set()
         self._answers: Counter[str] = Counter()
 
-    async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
-        heard = _Heard()
-        passed: list[Step] = []
+    async def _walk(self, path: ModulePath, ask: Question[T]) -> Found[T]:
+        heard = _Heard(ask)
         homes: Source | None = self._homes if self._ending.direct else self._mirrors(path)
-        for place, step in enumerate(self._steps):
-            if step.host and self._reach.resting(step.host):
-                if step.on_any and (homes or place + 1 < len(self._steps)):
-                    passed.append(step)
-                    continue
-                mirrors = None if step.on_any else self._mirrors(path)
-                if mirrors is not None:
-                    passed.append(step)
-                    homes = mirrors
-                    break
-            try:
-                return await self._ask(step, ask)
-            except MirrorError as error:
-                heard.take(error)
-                if not step.on_any and not isinstance(error, _LEADS_ON):
-                    homes = self._mirrors(path)
-                    break
+        found = await self._upstreams(path, ask, heard, homes=homes is not None)
+        if found is not None:
+            return found
+        if heard.cut:
+            homes = self._mirrors(path)
         if homes is not None:
             try:
                 return await ask(homes)
@@ -111,7 +101,7 @@ class Chain(Walking):
                     noes = heard.noes
                     raise _said_no([*noes, error] if isinstance(error, Blocked) else noes) from error
                 heard.take(error)
-        for step, is_back in zip(passed, await self._are_back(passed), strict=True):
+        for step, is_back in zip(heard.passed, await self._are_back(heard.passed), strict=True):
             if not is_back:
                 heard.take(_not_back(step))
                 continue
@@ -125,6 +115,39 @@ class Chain(Walking):
             raise _said_no(heard.noes)
         reason = "fetching is switched off (upstream = off)" if self._ending.off else "no upstream is set"
         raise NotFound(f"{path}: not held here, and {reason}")
+
+    async def _upstreams(
+        self, path: ModulePath, ask: Question[T], heard: _Heard[T], *, homes: bool
+    ) -> Found[T] | None:
+        """The first answer of the list's upstreams; `homes`: whether somebody stands behind them."""
+        runners = [Runner(partial(self._ask, step), step.host) for step in self._steps]
+        async with Race(ask, runners, self._reach, self._follower) as race:
+            for place, step in enumerate(self._steps):
+                if step.host and self._reach.resting(step.host):
+                    if step.on_any and (homes or place + 1 < len(self._steps)):
+                        heard.passed.append(step)
+                        continue
+                    if not step.on_any and self._mirrors(path) is not None:
+                        heard.passed.append(step)
+                        heard.cut = True
+                        return None
+                try:
+                    return await race.ask(place)
+                except MirrorError as error:
+                    heard.take(error)
+                    if not step.on_any and not isinstance(error, _LEADS_ON):
+                        heard.cut = True
+                        return None
+        return None
+
+    def _follower(self, place: int) -> int | None:
+        """Which upstream may be asked beside the one at a place: the next after a `|`. After a `,` this one's word decides."""
+        while place + 1 < len(self._steps) and self._steps[place].on_any:
+            place += 1
+            host = self._steps[place].host
+            if host is None or not self._reach.resting(host):
+                return place
+        return None
 
     async def _ask(self, step: Step, ask: Ask[T]) -> Found[T]:
         host = step.host
@@ -167,16 +190,19 @@ class Chain(Walking):
         return self._homes.mirrors_of(path, builtin=self._ending.direct)
 
 
-class _Heard:
-    """What was said on one walk: absences, and everything else."""
+class _Heard(Generic[T]):
+    """What was said on one walk: absences, and everything else; who was passed over; and whether a `,` ended the list."""
 
-    def __init__(self) -> None:
+    def __init__(self, question: Question[T]) -> None:
         self.noes: list[NotFound] = []
         self.outages: list[MirrorError] = []
+        self.passed: list[Step] = []
+        self.cut = False
+        self._question = question
 
     def take(self, error: MirrorError) -> None:
         """Keep what a source said. Raises what ends the walk at once."""
-        if isinstance(error, NO_HOMES_FAILURE):
+        if self._question.is_ended_by(error):
             raise error
         if isinstance(error, NotFound):
             self.noes.append(error)

@@ -1,38 +1,30 @@
 """What stands behind `direct`: the origin and the mirrors of its repository, in the operator's order.
 
-The origin is an authority. A remote mirror is none: its no counts only while the origin cannot be reached, and only where
-every mirror that could be read says so. A repository on a local path is one, since the operator put it there.
+Here is found out which they are; `candidates.py` asks them and says what follows.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from goproxy_mirror.errors import (
     MirrorError,
-    NoRepository,
     NotFound,
-    OutageDisguised,
-    SecurityError,
-    Unbuildable,
     Undiscovered,
     Unreachable,
 )
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.sshaddress import SSHAddress, is_ssh
 from goproxy_mirror.ports import Found, Home, RepoRoot, Repository, Source, Witness
+from goproxy_mirror.sources.candidates import Candidate, Round
 from goproxy_mirror.sources.origin import Fallback, FallbackSource, RepositorySource
 from goproxy_mirror.sources.rules import MirrorRules
-from goproxy_mirror.sources.walk import NO_HOMES_FAILURE, Ask, Reach, Walking, joined
+from goproxy_mirror.sources.walk import Question, Reach, Walking
 from goproxy_mirror.transport import Target, UrlError, shown
 
 T = TypeVar("T")
-
-_NO_ABSENCE = (Unbuildable, SecurityError, OutageDisguised)
-"""What is an outage in the end, whatever others deny."""
 
 
 class Finder(Protocol):
@@ -51,17 +43,6 @@ class Repositories(Protocol):
     def open(self, url: str, *, trusted: bool, credentials: bool = False) -> Repository:
         """`credentials`: what is set for the URL may be used; always for a trusted one."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A home that may be asked. `host` is None on a local path, `url` is without credentials."""
-
-    source: Source
-    url: str
-    host: str | None
-    authority: bool
-    origin: bool = False
 
 
 class ModuleHomes(Walking):
@@ -102,18 +83,18 @@ class ModuleHomes(Walking):
     def mirrors_of(self, path: ModulePath, *, builtin: bool) -> Source | None:
         return _MirrorsAlone(self) if self._rules.find(path.value, builtin=builtin) else None
 
-    async def ask_mirrors(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
+    async def ask_mirrors(self, path: ModulePath, ask: Question[T]) -> Found[T]:
         """The answer of the mirrors that a rule names, without their origin."""
-        walk = _Walk(self._reach, self._is_back)
+        walk = Round(self._reach, self._is_back)
         return walk.ended(path, await walk.over(self._mirrors(path, None), ask))
 
-    async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
-        walk = _Walk(self._reach, self._is_back)
+    async def _walk(self, path: ModulePath, ask: Question[T]) -> Found[T]:
+        walk = Round(self._reach, self._is_back)
         if self._mirrors_first:
             return walk.ended(path, await self._mirrors_then_origin(path, ask, walk))
         return walk.ended(path, await self._origin_then_mirrors(path, ask, walk))
 
-    async def _mirrors_then_origin(self, path: ModulePath, ask: Ask[T], walk: _Walk) -> Found[T] | None:
+    async def _mirrors_then_origin(self, path: ModulePath, ask: Question[T], walk: Round) -> Found[T] | None:
         root = self._finder.static(path.value)
         mirrors = self._mirrors(path, root)
         found = await walk.over(mirrors, ask)
@@ -126,7 +107,7 @@ class ModuleHomes(Walking):
         late = [mirror for mirror in self._mirrors(path, root) if mirror.url not in asked]
         return await walk.over([*late, self._origin(path, root)], ask)
 
-    async def _origin_then_mirrors(self, path: ModulePath, ask: Ask[T], walk: _Walk) -> Found[T] | None:
+    async def _origin_then_mirrors(self, path: ModulePath, ask: Question[T], walk: Round) -> Found[T] | None:
         root = self._finder.static(path.value)
         if root is None:
             root = await self._discover(path, walk, hurry=self._rules.find(path.value) is not None)
@@ -144,7 +125,7 @@ class ModuleHomes(Walking):
             found = await walk.over([origin], ask)
         return found
 
-    async def _discover(self, path: ModulePath, walk: _Walk, *, hurry: bool = False) -> RepoRoot | None:
+    async def _discover(self, path: ModulePath, walk: Round, *, hurry: bool = False) -> RepoRoot | None:
         """Where the origin is; None where that could not be found out, or where a rule knows what the origin's page does not."""
         host = path.value.partition("/")[0]
         try:
@@ -162,7 +143,7 @@ class ModuleHomes(Walking):
             walk.failed(error)
         return None
 
-    async def _connects(self, origin: Candidate, walk: _Walk) -> bool:
+    async def _connects(self, origin: Candidate, walk: Round) -> bool:
         if origin.host is None:
             return True
         try:
@@ -228,7 +209,7 @@ class ModuleHomes(Walking):
         repository = self._repositories.open(url, trusted=True)
         home = Home("mirror", "a local repository" if repository.local else repository.url)
         source = RepositorySource(repository, root, home, authority=repository.local)
-        vouched = self._vouch(source, Witness(home, named=named))
+        vouched = self._vouch(source, Witness(home, named=named, authority=repository.local))
         return Candidate(vouched, url, None if repository.local else _host(url), authority=repository.local)
 
     def _rewritten(self, path: ModulePath, url: str) -> tuple[str, ...]:
@@ -241,76 +222,8 @@ class _MirrorsAlone(Walking):
     def __init__(self, homes: ModuleHomes) -> None:
         self._homes = homes
 
-    async def _walk(self, path: ModulePath, ask: Ask[T]) -> Found[T]:
+    async def _walk(self, path: ModulePath, ask: Question[T]) -> Found[T]:
         return await self._homes.ask_mirrors(path, ask)
-
-
-class _Walk:
-    """One walk over candidates: what was said, and what follows from it."""
-
-    def __init__(self, reach: Reach, is_back: Callable[[str, bool], Awaitable[bool]]) -> None:
-        self._reach = reach
-        self._is_back = is_back
-        self._failures: list[MirrorError] = []
-        self._noes: list[NotFound] = []
-        self._origins_no: NotFound | None = None
-
-    @property
-    def was_denied(self) -> bool:
-        """Whether some remote mirror said that there is no such thing."""
-        return bool(self._noes)
-
-    def failed(self, error: MirrorError) -> None:
-        self._failures.append(error)
-
-    async def over(self, candidates: Sequence[Candidate], ask: Ask[T]) -> Found[T] | None:
-        """The first answer; hosts that did not answer a moment ago are asked last. Raises an authority's `NotFound`.
-
-        That there is no repository at a place is no word about the module while there are other places: a repository may
-        have moved or been blocked, and a folder of local copies need not have all.
-        """
-        resting = [
-            self._reach.resting(candidate.host) if candidate.host else False for candidate in candidates
-        ]
-        for candidate, rests in sorted(zip(candidates, resting, strict=True), key=lambda pair: pair[1]):
-            if rests and not self._noes:
-                # Nobody else could say anything. Where it is not back, it refuses by itself, at once.
-                await self._is_back(candidate.url, candidate.origin)
-            try:
-                found = await ask(candidate.source)
-            except NoRepository as error:
-                if candidate.origin:
-                    self._origins_no = error
-                else:
-                    self._noes.append(error)
-            except NotFound as error:
-                if candidate.authority:
-                    raise
-                self._noes.append(error)
-            except Unreachable as error:
-                self._reach.rest(candidate.host or error.host)
-                self._failures.append(error)
-            except NO_HOMES_FAILURE:
-                raise
-            except MirrorError as error:
-                self._failures.append(error)
-            else:
-                if candidate.host:
-                    self._reach.answered(candidate.host)
-                return found
-        return None
-
-    def ended(self, path: ModulePath, found: Found[T] | None) -> Found[T]:
-        """The answer, or the error; absence only where all mirrors that could be read say so (the origin could not)."""
-        if found is not None:
-            return found
-        if self._origins_no is not None:
-            raise self._origins_no
-        if self._noes and not any(isinstance(error, _NO_ABSENCE) for error in self._failures):
-            raise self._noes[0]
-        if not self._failures:
-            raise Undiscovered(f"{path}: no home of this module is known here")
-        raise joined(self._failures)
 
 
 def _host(url: str) -> str | None:
