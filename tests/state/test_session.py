@@ -55,7 +55,10 @@ async def plans(state: State, folder: Path, ask: Callable[[Session], object]) ->
     await state._database.write(listened)
     with closing(sqlite3.connect(folder / "state.db")) as connection:
         return [
-            "; ".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters))
+            "; ".join(
+                str(row[3]).replace(" TABLE ", " ")
+                for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters)
+            )
             for text, parameters in asked
             if not text.startswith(("PRAGMA", "BEGIN"))
         ]
