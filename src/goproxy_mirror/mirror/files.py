@@ -107,20 +107,18 @@ class Files:
 
     async def _fetch_info(self, key: str, mv: ModuleVersion) -> FileAnswer:
         """A `.info` stands in no record: it is published only where the `.mod` of its version is held, and proven."""
-        async with self._held_mod(mv) as mod:
-            async with self._turns.hold(key):
-                stored = self._storage.look(key)
-                if stored is not None:
-                    return FileAnswer(stored, FileKind.INFO)
-                async with self._fetching.of(key, str(mv), mv.path):
-                    found = await self._policy.source(mv.path).info(mv)
+        async with self._turns.hold(key), self._held_mod(mv) as mod:
+            stored = self._storage.look(key)
+            if stored is not None:
+                return FileAnswer(stored, FileKind.INFO)
+            async with self._fetching.of(key, str(mv), mv.path):
+                found = await self._policy.source(mv.path).info(mv)
             if mod is not None:
-                # Not under the turn: the fetch of the `.mod` has a turn of its own, and two keys may share one lock.
                 await mod
-        stored = self._storage.look(key)  # who built the `.mod` has published its `.info` along
-        if stored is None:
-            stored = await self._publish_info(mv, found.value, found.home, None)
-            self._told(mv, FileKind.INFO, found.home, stored)
+            stored = self._storage.look(key)  # who built the `.mod` has published its `.info` along
+            if stored is None:
+                stored = await self._publish_info(mv, found.value, found.home, None)
+                self._told(mv, FileKind.INFO, found.home, stored)
         self._derive(mv)
         return FileAnswer(stored, FileKind.INFO, found.home.name)
 

@@ -79,8 +79,8 @@ class FileAnswers:
 class FileTurns:
     """`ports.Turns` by advisory file locks, which the operating system takes back from a dead process.
 
-    65,536 lock files stand for all keys, so that the folder does not grow without bound; two keys that meet in one merely
-    wait for each other.
+    65,536 lock files stand for all keys, and as many for those of `.info` files, so that the folder does not grow without
+    bound; two keys that meet in one merely wait for each other.
     """
 
     def __init__(self, folder: Path, *, wait: float) -> None:
@@ -90,7 +90,9 @@ class FileTurns:
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[None]:
         name = sha256(key.encode()).hexdigest()
-        path = self._folder / name[:2] / f"{name[2:4]}.lock"
+        # Who holds the turn of a `.info` waits for its `.mod`, which has one too: those two never meet in one lock.
+        apart = ".info" if key.endswith(".info") else ""
+        path = self._folder / name[:2] / f"{name[2:4]}{apart}.lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = AsyncFileLock(
