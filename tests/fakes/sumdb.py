@@ -57,7 +57,7 @@ class FakeOps:
             absent = absent or status == 404
             if status != 404:
                 down.append(home_of(number).name)
-        if absent and not down:
+        if absent and not down and not without:
             raise NotFound(f"{path}: nobody has it")
         raise SourceUnavailable(f"{path}: nobody else can be asked", source=down[0] if down else None)
 

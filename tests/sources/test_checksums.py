@@ -120,6 +120,22 @@ async def test_a_proxys_no_counts_only_where_nobody_failed(transport: Transport)
             await ChecksumUpstreams({"sum.test": [passed_on]}, transport).get("sum.test", LOOKUP)
 
 
+async def test_places_that_lied_are_left_out(transport: Transport) -> None:
+    """The home of an answer can be left out of the next question; who was left out has not said no, nor has a proxy then."""
+    async with Origin(database) as own, Origin(database) as proxy, Origin(always(reply(404))) as unknowing:
+        passed_on = [f"{each.url}/sumdb/sum.test" for each in (proxy, unknowing)]
+        databases = ChecksumUpstreams({"sum.test": [own.url, *passed_on]}, transport)
+        first = await databases.get("sum.test", LOOKUP)
+        second = await databases.get("sum.test", LOOKUP, [first.home])
+        assert (first.home.name, second.home.name) == (own.url, passed_on[0])
+        with pytest.raises(SourceUnavailable):
+            await databases.get("sum.test", LOOKUP, [first.home, second.home])
+        with pytest.raises(SourceUnavailable):
+            await ChecksumUpstreams({"sum.test": [own.url]}, transport).get("sum.test", LOOKUP, [first.home])
+        with pytest.raises(NotFound):
+            await databases.get("sum.test", "lookup/x.test/no@v1.0.0", [second.home])
+
+
 async def test_a_host_that_did_not_answer_is_asked_last(transport: Transport) -> None:
     """After one failure to connect, the next minute begins with the others; the dead one is not forgotten."""
     async with Origin(database) as whole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from collections.abc import Callable
@@ -50,7 +51,13 @@ def login_page(place: Place, path: str, answer: Answer) -> Answer:
 
 def bad_signature(place: Place, path: str, answer: Answer) -> Answer:
     """One bit of the signature is wrong."""
-    return _head(path, answer, lambda note: note[:-4] + bytes([note[-4] ^ 1]) + note[-3:])
+
+    def spoil(note: bytes) -> bytes:
+        before, _, packed = note[:-1].rpartition(b" ")
+        raw = base64.b64decode(packed)
+        return before + b" " + base64.b64encode(raw[:-1] + bytes([raw[-1] ^ 1])) + b"\n"
+
+    return _head(path, answer, spoil)
 
 
 def unknown_key(place: Place, path: str, answer: Answer) -> Answer:

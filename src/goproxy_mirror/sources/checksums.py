@@ -60,12 +60,13 @@ class ChecksumUpstreams:
         return bool(self._places.get(name))
 
     async def get(self, name: str, path: str, without: Collection[Home] = ()) -> Found[bytes]:
-        """Also leaves out places that have been found to lie: those that an earlier answer named as its home."""
+        """Also leaves out places that have been found to lie: those that an earlier answer named as its home.
+
+        They have not said no, so a proxy's no is none either then.
+        """
         noes: list[NotFound] = []
         outages: list[MirrorError] = []
         places = [place for place in self._places.get(name, ()) if place.home not in without]
-        if without and not places:
-            raise SourceUnavailable(f"{path}: {name} has no other place to be asked at")
         # Stable: the preferred first, but who did not answer a moment ago last.
         for place in sorted(places, key=lambda place: self._transport.hosts.resting(place.host)):
             try:
@@ -76,6 +77,8 @@ class ChecksumUpstreams:
                 noes.append(error)
             except MirrorError as error:
                 outages.append(error)
+        if not outages and without:
+            raise SourceUnavailable(f"{path}: {name} has no other place to be asked at")
         if noes and not outages:
             raise noes[0]
         if not outages:
