@@ -4,73 +4,16 @@ from __future__ import annotations
 
 import struct
 import zipfile
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from goproxy_mirror.module.modzip import ZipWriter
 from goproxy_mirror.module.zipreader import MAX_BYTES, InvalidZip, ZipReader
+from tests.module.zipkit import archive, deflated, end, entry, with_attributes
 
 PREFIX = "example.com/m@v1.0.0/"
 GO_MOD = b"module example.com/m\n"
-
-
-def entry(
-    name: bytes,
-    content: bytes = b"x",
-    *,
-    flags: int = 0,
-    method: int = 0,
-    packed: bytes | None = None,
-    crc: int | None = None,
-    size: int | None = None,
-    extra: bytes = b"",
-) -> tuple[bytes, Callable[[int], bytes]]:
-    """A local part, and what makes its directory entry from an offset."""
-    data = content if packed is None else packed
-    fields = (zlib.crc32(content) if crc is None else crc, len(data), len(content) if size is None else size)
-    head = struct.pack("<5H3L2H", 20, flags, method, 0, 0, *fields, len(name), len(extra))
-    local = b"PK\3\4" + head + name + extra + data
-
-    def central(offset: int, *, made_by: int = 20, attributes: int = 0) -> bytes:
-        return (
-            b"PK\1\2"
-            + struct.pack("<H", made_by)
-            + head
-            + struct.pack("<3H2L", 0, 0, 0, attributes, offset)
-            + name
-            + extra
-        )
-
-    return local, central
-
-
-def archive(
-    *parts: tuple[bytes, Callable[[int], bytes]], count: int | None = None, comment: bytes = b""
-) -> bytes:
-    """A zip of parts, one behind the other."""
-    local = directory = b""
-    for data, central in parts:
-        directory += central(len(local))
-        local += data
-    number = len(parts) if count is None else count
-    return local + directory + end(number, len(directory), len(local), comment)
-
-
-def end(count: int, size: int, start: int, comment: bytes = b"") -> bytes:
-    return b"PK\5\6" + struct.pack("<4H2LH", 0, 0, count, count, size, start, len(comment)) + comment
-
-
-def deflated(content: bytes) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return packer.compress(content) + packer.flush()
-
-
-def with_attributes(name: bytes, attributes: int) -> tuple[bytes, Callable[[int], bytes]]:
-    local, central = entry(name)
-    return local, lambda offset: central(offset, made_by=3 << 8, attributes=attributes)  # type: ignore[call-arg]
 
 
 def read(path: Path, data: bytes) -> dict[str, bytes]:

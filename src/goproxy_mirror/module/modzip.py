@@ -95,7 +95,7 @@ def check_files(entries: Iterable[E], go_mod: GoMod | None = None) -> Checked[E]
     names = TreeNames()
     valid: list[E] = []
     omitted: dict[str, tuple[E, str]] = {}
-    invalid: list[tuple[E, str]] = []
+    invalid: dict[str, tuple[E, str]] = {}
     room = MAX_ZIP
     for name, entry in files:
         reason = omission.reason(name, entry.mode)
@@ -108,12 +108,14 @@ def check_files(entries: Iterable[E], go_mod: GoMod | None = None) -> Checked[E]
             problem = size_problem(name, size)
         if not reason and not problem:
             valid.append(entry)
-        elif name not in omitted:  # a hostile tree may have a name twice; the first time decides
+        elif name not in omitted and name not in invalid:  # a hostile tree may have a name more than once
             if reason:
                 omitted[name] = (entry, reason)
             elif problem:
-                invalid.append((entry, problem))
-    return Checked(tuple(valid), tuple(omitted.values()), tuple(invalid), TOO_LARGE if room < 0 else None)
+                invalid[name] = (entry, problem)
+    return Checked(
+        tuple(valid), tuple(omitted.values()), tuple(invalid.values()), TOO_LARGE if room < 0 else None
+    )
 
 
 class _Omission:
