@@ -28,7 +28,6 @@ from goproxy_mirror.transport import Hosts, Transport, Trust
 from goproxy_mirror.vcs.fallback import FallbackRepositories
 from goproxy_mirror.vcs.git import GitRepositories
 from goproxy_mirror.vcs.gitcmd import check_git
-from goproxy_mirror.verify.checker import Checker
 from goproxy_mirror.web.listening import TLSFiles
 from goproxy_mirror.web.routes import Site
 from goproxy_mirror.web.rsgi import App
@@ -42,12 +41,10 @@ from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
 from goproxy_mirror.wiring.proof import check_database, checker_of, clients_of, databases_of
 from goproxy_mirror.wiring.sources import policy_of
+from goproxy_mirror.wiring.upkeep import Upkeep
 from goproxy_mirror.wiring.vulndb import vulnerabilities_of
 
 log = structlog.get_logger(__name__)
-
-_HOUSEKEEPING = 600.0
-"""Seconds between two looks at the git repositories."""
 
 Around = Callable[[Services], Services]
 
@@ -173,13 +170,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         vulnerabilities = vulnerabilities_of(
             settings, transport, instance=instance, answers=answers, turns=turns, flights=flights
         )
+        upkeep = Upkeep(state, hosts, verifier, doubts, repositories, answers, settings.git_cache_size)
+        stack.push_async_callback(upkeep.last)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        for work in (
-            doubts.load(),
-            verifier.refresh(),
-            _keep_house(repositories, settings.git_cache_size, state, verifier),
-        ):
-            stack.callback(tasks.create_task(work).cancel)
+        stack.callback(tasks.create_task(upkeep.run()).cancel)
         yield Services(
             modules, ChecksumService(databases, policy, clients), partial(_ready, storage), vulnerabilities
         )
@@ -195,20 +189,6 @@ async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
     async with AsyncExitStack() as stack:
         transport, repositories, _ = outside(stack, settings, Hosts())
         yield Workshop(repositories, transport, runner)
-
-
-async def _keep_house(
-    repositories: GitRepositories, git_cache_size: int, state: State, verifier: Checker
-) -> None:
-    """Remove the git repositories that were not used for longest, and share what the other processes have learned."""
-    while True:
-        await asyncio.sleep(_HOUSEKEEPING)
-        try:
-            await repositories.prune(git_cache_size)
-        except OSError as error:
-            log.warning("git repositories not pruned", reason=error.strerror)
-        await state.catch_up()
-        await verifier.refresh()
 
 
 async def _ready(storage: LocalStorage) -> None:

@@ -17,7 +17,7 @@ from goproxy_mirror.transport import Transport
 from goproxy_mirror.verify.checker import Checker
 from goproxy_mirror.verify.sumdb_ops import SumDBOps
 
-_TOOLCHAINS = "sum.golang.org"
+TOOLCHAINS = "sum.golang.org"
 """The database that has the records of Go's toolchains, whichever one modules are proven by."""
 
 
@@ -61,7 +61,7 @@ def checker_of(settings: Settings, clients: Mapping[str, Client], state: State) 
             "allowed is a database that can be asked, or off"
         )
     # A database of one's own may have toolchains too, as GOSUMDB with a key has it for the go command.
-    toolchains = database if settings.gosumdb.key else clients.get(_TOOLCHAINS)
+    toolchains = database if settings.gosumdb.key else clients.get(TOOLCHAINS)
     return Checker(
         database=database,
         toolchains=toolchains,

@@ -1,0 +1,70 @@
+"""What a process does behind its answers: it tidies up, and shares what it has learned with the others and the next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from goproxy_mirror.errors import StorageError
+from goproxy_mirror.mirror.doubts import Doubts
+from goproxy_mirror.state.files import FileAnswers
+from goproxy_mirror.state.opening import State
+from goproxy_mirror.transport import Hosts
+from goproxy_mirror.vcs.git import GitRepositories
+from goproxy_mirror.verify.checker import Checker
+
+log = structlog.get_logger(__name__)
+
+_SHARE = 60.0
+"""Seconds between two looks at what the other processes have learned."""
+
+_TIDY = 600.0
+"""Seconds between two looks at the git repositories, as often as one may have grown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Runs until it is cancelled; `last` is for the end. `git_cache_size` in bytes."""
+
+    state: State
+    hosts: Hosts
+    verifier: Checker
+    doubts: Doubts
+    repositories: GitRepositories
+    answers: FileAnswers
+    git_cache_size: int
+
+    async def run(self) -> None:
+        await asyncio.gather(self.doubts.load(), self.verifier.refresh(), self._restore())
+        tidied = time.monotonic()
+        while True:
+            await asyncio.sleep(_SHARE)
+            await self.last()
+            await asyncio.gather(self.doubts.load(), self.verifier.refresh())
+            if time.monotonic() - tidied >= _TIDY:
+                await self._tidy()
+                tidied = time.monotonic()
+
+    async def last(self) -> None:
+        """Leave to others what this process has learned."""
+        await self.state.catch_up()
+        try:
+            await self.state.health.save(self.hosts.snapshot())
+        except StorageError as error:
+            log.warning("the health of hosts is not kept", reason=error.message)
+
+    async def _restore(self) -> None:
+        try:
+            self.hosts.restore(await self.state.health.load())
+        except StorageError as error:
+            log.warning("the health of hosts is not known", reason=error.message)
+
+    async def _tidy(self) -> None:
+        try:
+            await self.repositories.prune(self.git_cache_size)
+        except OSError as error:
+            log.warning("git repositories not pruned", reason=error.strerror)
+        await self.answers.prune()
