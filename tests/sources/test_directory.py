@@ -12,7 +12,7 @@ from goproxy_mirror.errors import NotFound, OutageDisguised, SourceUnavailable, 
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Query, Version
 from goproxy_mirror.sources.directory import DirectorySource
-from tests.sources.test_reading import WHOLE, zip_of
+from tests.sources.test_reading import WHOLE
 
 M = ModulePath.parse("x.test/m")
 MV = ModuleVersion(M, Version.parse("v1.0.0"))
@@ -213,12 +213,9 @@ async def test_links_within_the_tree_are_followed(tree: Path, tmp_path: Path) ->
     assert (await DirectorySource(tmp_path / "link").resolve(M, Query("main"))).value.body == INFO
 
 
-@pytest.mark.parametrize("body", [WHOLE[:-5], zip_of("x.test/m@v1.0.1/go.mod")], ids=["cut", "other version"])
-async def test_a_zip_that_is_none_of_the_version(
-    tree: Path, source: DirectorySource, staged: Path, body: bytes
-) -> None:
-    """A zip that was cut off when it was written, or is another version's, is refused."""
-    put(tree, "x.test/m/@v/v1.0.0.zip", body)
+async def test_a_zip_that_is_not_whole(tree: Path, source: DirectorySource, staged: Path) -> None:
+    """A zip that was cut off when it was written is refused."""
+    put(tree, "x.test/m/@v/v1.0.0.zip", WHOLE[:-5])
     with pytest.raises(OutageDisguised):
         await source.zip(MV, staged)
 

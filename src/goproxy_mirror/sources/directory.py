@@ -122,7 +122,7 @@ class DirectorySource:
         ):
             while piece := _piece(source):
                 target.write(piece)
-        check_zip(into, mv)
+        check_zip(into)
 
     def _list(self, path: ModulePath) -> list[Listed]:
         """What `@v/list` names, and what is there besides."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from goproxy_mirror.errors import InvalidVersion, SourceUnavailable
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.pseudo import pseudo_time
-from goproxy_mirror.module.version import ModuleVersion, Version
+from goproxy_mirror.module.version import Version
 from goproxy_mirror.ports import Info
 
 MOST_LIST = 8 << 20
@@ -193,19 +193,18 @@ def check_mod(body: bytes) -> None:
         raise Unreadable("answered with something that is no go.mod file")
 
 
-def check_zip(file: Path, mv: ModuleVersion) -> None:
-    """Raise `Unreadable` for what is no whole zip of that version by its beginning and its end. Blocks.
+def check_zip(file: Path) -> None:
+    """Raise `Unreadable` for what is no whole zip by its beginning and its end. Blocks.
 
-    Catches pages that are no zips, files that were cut off or have something behind them, and another
-    version's.
+    Catches pages that are no zips, and files that were cut off or have something behind them: failures, where anything else
+    that is wrong with a zip is a lie, and the verifier's affair.
     """
-    prefix = f"{mv}/".encode()
     with file.open("rb") as opened:
-        head = opened.read(30 + len(prefix))
+        head = opened.read(len(_END_RECORD))
         size = opened.seek(0, 2)
         opened.seek(max(0, size - _END_SIZE - _MOST_COMMENT))
         tail = opened.read()
-    if not head.startswith((b"PK\x03\x04", _END_RECORD)):
+    if head not in {b"PK\x03\x04", _END_RECORD}:
         raise Unreadable("answered with something that is no zip")
     at = tail.rfind(_END_RECORD)
     while at >= 0:
@@ -215,5 +214,3 @@ def check_zip(file: Path, mv: ModuleVersion) -> None:
         at = tail.rfind(_END_RECORD, 0, at)
     if at < 0:
         raise Unreadable("answered with a zip that is not whole")
-    if not head.startswith(_END_RECORD) and head[30:] != prefix:
-        raise Unreadable("answered with the zip of another module or version")

@@ -120,7 +120,7 @@ class UpstreamSource:
             )
             if saved.status != HTTPStatus.OK:
                 raise refusal(asked, self.home.name, saved)
-            await asyncio.to_thread(check_zip, into, mv)
+            await asyncio.to_thread(check_zip, into)
         except Unreadable as error:
             raise self._unreadable(asked, error) from None
         except MirrorError as error:
