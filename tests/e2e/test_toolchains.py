@@ -25,7 +25,10 @@ HONEST, LYING = "mirrors.aliyun.com/golang", "golang.google.cn/dl"
 
 @dataclass
 class World:
-    """An Internet in which go.dev hangs and every upstream is gone, and a database with the record of one toolchain."""
+    """An Internet in which go.dev hangs and every upstream is gone, and a database with the records of one release.
+
+    `version` is for this machine; whether a release exists, the go command asks of the one for linux-amd64.
+    """
 
     internet: Internet
     database: SumDB
@@ -34,28 +37,41 @@ class World:
     folder: Path
     version: str
 
+    @property
+    def versions(self) -> list[str]:
+        """The versions that exist."""
+        return sorted({self.version, version_of("linux-amd64")})
+
     def site(self, name: str, files: Mapping[str, bytes] = FILES) -> None:
         """A site that has the distribution with these contents."""
         folder = self.folder / name.replace("/", "-")
         folder.mkdir()
-        platform = self.version.removeprefix(f"v0.0.1-{RELEASE}.")
-        (folder / f"{RELEASE}.{platform}.tar.gz").write_bytes(tar_gz(files))
+        for version in self.versions:
+            platform = version.removeprefix(f"v0.0.1-{RELEASE}.")
+            (folder / f"{RELEASE}.{platform}.tar.gz").write_bytes(tar_gz(files))
         self.internet.tree(name, folder)
 
     def proxy(self, name: str) -> None:
         """A module proxy that has the toolchain."""
         folder = self.folder / "proxy" / "golang.org" / "toolchain" / "@v"
         folder.mkdir(parents=True)
-        (folder / f"{self.version}.zip").write_bytes(module_zip(self.version))
-        (folder / f"{self.version}.mod").write_bytes(GO_MOD)
-        (folder / f"{self.version}.info").write_text(json.dumps({"Version": self.version, "Time": TIME}))
-        (folder / "list").write_text(f"{self.version}\n")
+        for version in self.versions:
+            (folder / f"{version}.zip").write_bytes(module_zip(version))
+            (folder / f"{version}.mod").write_bytes(GO_MOD)
+            (folder / f"{version}.info").write_text(json.dumps({"Version": version, "Time": TIME}))
+        (folder / "list").write_text("".join(f"{version}\n" for version in self.versions))
         self.internet.tree(name, self.folder / "proxy")
 
     def server(self, *arguments: str) -> Server:
         """A server that proves what it publishes by the database."""
         key = f"{self.database.vkey} https://{DATABASE}"
         return self.start("--gosumdb", key, "--connect-timeout", "1s", *arguments)
+
+    def get(self, server: Server, what: str) -> tuple[GoResult, str]:
+        """A developer gets a toolchain for a project; what was said, and the project's go.mod."""
+        go: Go = self.new(server.url, {"GOSUMDB": self.database.vkey})
+        go.project({"go.mod": "module example.com/project\n\ngo 1.21\n"})
+        return go.run("get", what), (go.work / "go.mod").read_text()
 
     def run(self, server: Server, release: str = RELEASE) -> GoResult:
         """A developer whose project names the toolchain asks for the version of go."""
@@ -79,10 +95,12 @@ def world(internet: Internet, start_server: StartServer, developer: NewDeveloper
     if host[0] == "windows":
         pytest.skip("the toolchain of these tests is a shell script")
     version = version_of("-".join(host))
-    # Twice, by code that knows nothing of ours: the hash of the files' names, and that of a zip of them.
-    assert module_hash(version) == h1(module_zip(version))
-    database.add("golang.org/toolchain", version, module_hash(version), mod_h1(GO_MOD))
-    return World(internet, database, start_server, developer, tmp_path, version)
+    world = World(internet, database, start_server, developer, tmp_path, version)
+    for each in world.versions:
+        # Twice, by code that knows nothing of ours: the hash of the files' names, and that of a zip of them.
+        assert module_hash(each) == h1(module_zip(each))
+        database.add("golang.org/toolchain", each, module_hash(each), mod_h1(GO_MOD))
+    return world
 
 
 def test_a_toolchain_from_a_download_site(world: World) -> None:
@@ -110,7 +128,18 @@ def test_a_toolchain_from_a_module_proxy(world: World) -> None:
     world.proxy("proxy.example/dl/mod")
     server = world.server("--toolchains", "https://proxy.example/dl/mod")
     assert world.run(server).ok().stdout.startswith(f"this is {RELEASE}")
-    assert server.get("/golang.org/toolchain/@v/list").text == f"{world.version}\n"
+    assert server.get("/golang.org/toolchain/@v/list").text.split() == world.versions
+
+
+def test_go_get_toolchain(world: World) -> None:
+    """`go get toolchain@RELEASE` needs one .info, which archives are enough for; `latest` needs a list: what is held, at last."""
+    world.site(HONEST)
+    server = world.server("--toolchains", f"https://{HONEST}")
+    assert "no list of toolchains" in world.get(server, "toolchain@latest")[0].failed().stderr
+    for what in (f"toolchain@{RELEASE}", "toolchain@latest"):
+        said, go_mod = world.get(server, what)
+        said.ok()
+        assert f"toolchain {RELEASE}\n" in go_mod
 
 
 def test_a_lying_site(world: World) -> None:
