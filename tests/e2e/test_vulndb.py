@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import NewDeveloper, StartServer
 from tests.world.go import Go
-from tests.world.server import Server
+from tests.world.server import Server, free_port
 from tests.world.vulndb import FIRST, SECOND, THIRD, Vuln, VulnServer, all_files, govulncheck
 from tests.world.zips import write_zip
 
@@ -143,3 +143,11 @@ def test_switched_off(start_server: StartServer) -> None:
     """With `vulndb = off` there is none."""
     server = start_server("--vulndb", "off")
     assert server.get("/vulndb/index/db.json").status == 404
+
+
+def test_itself(start_server: StartServer) -> None:
+    """A server that is told to ask itself for the database says that it goes in circles, and does not."""
+    port = free_port()
+    server = start_server("--vulndb", f"http://127.0.0.1:{port}/vulndb", port=port)
+    answer = server.get("/vulndb/index/db.json")
+    assert (answer.status, answer.headers["cache-control"]) == (508, "no-store")

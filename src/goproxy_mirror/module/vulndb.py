@@ -22,7 +22,7 @@ from goproxy_mirror.errors import SourceUnavailable
 MOST_DB = 64 << 10
 """Bytes of `index/db.json`, which has fifty."""
 
-MOST_INDEX = 64 << 20
+MOST_INDEX = 16 << 20
 """Bytes of `index/modules.json` and of `index/vulns.json`; each has about one million."""
 
 MOST_ENTRY = 8 << 20

@@ -82,7 +82,7 @@ class VulnDatabaseSites:
                 if promised is None:
                     raise
                 raise _Older(f"{error.message} (and yet the index has it)", source=site.home.name) from error
-            modified = read_entry(file.plain, name)
+            modified = await asyncio.to_thread(read_entry, file.plain, name)
             if promised is not None and modified < promised:
                 raise _Older(f"ID/{name}: {site.home.name} has it as it was at {modified}, before {promised}")
             return Found(VulnEntry(file.packed, modified), site.home)
