@@ -22,7 +22,13 @@ TOOLCHAINS = "sum.golang.org"
 
 
 def check_database(settings: Settings) -> None:
-    """See that the key of the proving database is one. Raises `SettingError`."""
+    """See that the key of the proving database is one, and that it can be asked somewhere. Raises `SettingError`."""
+    name = settings.gosumdb.name
+    if name and not _places(settings).get(name):
+        raise SettingError(
+            f'gosumdb = "{settings.gosumdb}": the way to that database is closed (sumdb), so nothing could be proven; '
+            "allowed is a database that can be asked, or off"
+        )
     if settings.gosumdb.key:
         try:
             VerifierKey.parse(settings.gosumdb.key)
@@ -32,8 +38,7 @@ def check_database(settings: Settings) -> None:
 
 def databases_of(settings: Settings, transport: Transport) -> ChecksumUpstreams:
     """Where the databases can be asked; what they answer is not verified there."""
-    places = places_of(settings.gosumdb, settings.sumdb, settings.upstream)
-    return ChecksumUpstreams(places, transport, instance=instance_id(settings.state))
+    return ChecksumUpstreams(_places(settings), transport, instance=instance_id(settings.state))
 
 
 def clients_of(settings: Settings, databases: ChecksumUpstreams, heads: TreeHeads) -> Mapping[str, Client]:
@@ -53,13 +58,8 @@ def clients_of(settings: Settings, databases: ChecksumUpstreams, heads: TreeHead
 
 def checker_of(settings: Settings, clients: Mapping[str, Client], state: State) -> Checker:
     """The verifier of everything that is published."""
-    name = settings.gosumdb.name
-    database = clients.get(name) if name else None
-    if name and database is None:
-        raise SettingError(
-            f'gosumdb = "{settings.gosumdb}": the way to that database is closed (sumdb), so nothing could be proven; '
-            "allowed is a database that can be asked, or off"
-        )
+    check_database(settings)
+    database = clients[settings.gosumdb.name] if settings.gosumdb.name else None
     # A database of one's own may have toolchains too, as GOSUMDB with a key has it for the go command.
     toolchains = database if settings.gosumdb.key else clients.get(TOOLCHAINS)
     return Checker(
@@ -70,3 +70,7 @@ def checker_of(settings: Settings, clients: Mapping[str, Client], state: State) 
         lies=state.lies,
         lenient=settings.verify == "prefer",
     )
+
+
+def _places(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    return places_of(settings.gosumdb, settings.sumdb, settings.upstream)
