@@ -1,93 +1,32 @@
-"""The journey of the vulnerability database: what is kept, for how long, and how its files stay together."""
+"""The journey of the vulnerability database: what is kept, for how long, and what an outage leaves."""
 
 from __future__ import annotations
 
-import asyncio
-import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.errors import MirrorError, NotFound, SourceTimeout, SourceUnavailable
+from goproxy_mirror.errors import NotFound, SourceTimeout, SourceUnavailable
 from goproxy_mirror.mirror import vulndb
-from goproxy_mirror.mirror.answers import TextAnswer
-from goproxy_mirror.mirror.flights import Flights
-from goproxy_mirror.mirror.freshness import Absences
 from goproxy_mirror.mirror.vulndb import VulnService
-from goproxy_mirror.module.vulndb import MOST_INDEX, VulnIndex, packed_json, read_entry, read_index
-from goproxy_mirror.ports import Found, Home
-from goproxy_mirror.ports.vulnerabilities import VulnEntry
-from goproxy_mirror.state.files import FileAnswers, FileTurns
+from tests.fakes.vulndb import (
+    HOME,
+    NEWER,
+    ONE,
+    PATHS,
+    TWO,
+    Clock,
+    FakeDatabase,
+    MakeService,
+    at,
+    modified_of,
+    summary_of,
+    until,
+    workers,
+)
 from tests.world.vulndb import FIRST, SECOND, THIRD, Vuln, all_files
-
-ONE, TWO = Vuln("GO-2026-0001"), Vuln("GO-2026-0002", modified=SECOND)
-NEWER = Vuln("GO-2026-0001", modified=THIRD, summary="told anew")
-HOME = Home("upstream", "https://vuln.test")
-PATHS = ["index/db.json", "index/modules.json", "index/vulns.json", "ID/GO-2026-0001.json"]
-
-
-def at(text: str) -> datetime:
-    """A time of the tests' database."""
-    return datetime.fromisoformat(text)
-
-
-@dataclass
-class FakeDatabase:
-    """`ports.VulnDatabase` of some files, or a failure. `asked` holds the questions; nobody is answered before `gate`."""
-
-    files: dict[str, bytes]
-    failure: MirrorError | None = None
-    asked: list[str] = field(default_factory=list)
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.gate.set()
-
-    async def index(self, held: datetime | None) -> Found[VulnIndex] | None:
-        await self._asked(f"index since {held:%Y-%m-%d}" if held else "index")
-        modified = at(json.loads(self.files["index/db.json"])["modified"])
-        if modified == held:
-            return None
-        db, modules = (
-            packed_json(self.files[f"index/{name}.json.gz"], MOST_INDEX) for name in ("db", "modules")
-        )
-        vulns = self.files.get("index/vulns.json.gz")
-        listed = packed_json(vulns, MOST_INDEX) if vulns else None
-        return Found(read_index(modified, db, modules, listed), HOME)
-
-    async def entry(self, name: str, promised: datetime | None) -> Found[VulnEntry]:
-        await self._asked(name)
-        packed = self.files.get(f"ID/{name}.json.gz")
-        if packed is None:
-            raise NotFound(f"{name}: no such entry") if promised is None else SourceUnavailable("promised")
-        modified = read_entry(gzip.decompress(packed), name)
-        if promised is not None and modified < promised:
-            raise SourceUnavailable(f"{name}: older than promised")
-        return Found(VulnEntry(packed, modified), HOME)
-
-    async def _asked(self, question: str) -> None:
-        self.asked.append(question)
-        await self.gate.wait()
-        if self.failure is not None:
-            raise self.failure
-
-
-@dataclass
-class Clock:
-    """The wall clock of the journey."""
-
-    now: float = 1_800_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -104,51 +43,17 @@ def database() -> FakeDatabase:
     return FakeDatabase(all_files(ONE, TWO))
 
 
-MakeService = Callable[..., VulnService]
-
-
 @pytest.fixture
 async def make(database: FakeDatabase, tmp_path: Path, clock: Clock) -> AsyncIterator[MakeService]:
-    """Makes worker processes' services: each has its own memory, and all share a folder."""
-    async with AsyncExitStack() as stack:
-        flights = [await stack.enter_async_context(Flights()) for _ in range(3)]
-
-        def service(*, of: FakeDatabase = database, name: str = "x") -> VulnService:
-            return VulnService(
-                of,
-                name=name,
-                answers=FileAnswers(tmp_path / "answers"),
-                turns=FileTurns(tmp_path / "turns", wait=10),
-                flights=flights.pop(),
-                absences=Absences(60),
-                fetch_timeout=5,
-                time_to_live=600,
-            )
-
-        yield service
+    """Makes workers' services."""
+    async with workers(tmp_path, database) as make:
+        yield make
 
 
 @pytest.fixture
 def service(make: MakeService) -> VulnService:
     """One worker's service."""
     return make()
-
-
-async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for something to come true, while other tasks go on."""
-    async with asyncio.timeout(30):
-        while not await look():
-            await asyncio.sleep(0.005)
-
-
-async def summary_of(service: VulnService) -> str:
-    """What the first entry says now."""
-    return str(json.loads((await service.answer("ID/GO-2026-0001.json")).body)["summary"])
-
-
-async def modified_of(service: VulnService) -> str:
-    """When the database was changed, as it says."""
-    return str(json.loads((await service.answer("index/db.json")).body)["modified"])
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -355,106 +260,3 @@ async def test_a_database_without_a_list_of_entries(service: VulnService, databa
     assert await summary_of(service) == "a weakness"
     with pytest.raises(NotFound, match=r"index/vulns\.json"):
         await service.answer("index/vulns.json.gz")
-
-
-async def test_after_a_restart(make: MakeService, database: FakeDatabase, clock: Clock) -> None:
-    """What is kept outlives the process: a new one answers it fresh for its time, and stale during an outage."""
-    service = make()
-    before = [(await service.answer(path)).body for path in PATHS]
-    database.failure = SourceUnavailable("503")
-    again = make()
-    assert [(await again.answer(path)).body for path in PATHS] == before
-    clock.now += 700
-    assert {(await again.answer(path)).stale for path in PATHS} == {True}
-    assert database.asked[:2] == ["index", "GO-2026-0001"]
-
-
-async def test_another_database(make: MakeService, database: FakeDatabase) -> None:
-    """What was kept of one database is not taken for another's, whose times may be older."""
-    assert await modified_of(make()) == SECOND
-    other = FakeDatabase(all_files(ONE))
-    assert await modified_of(make(of=other, name="other")) == FIRST
-
-
-async def test_workers_do_not_fall_behind_each_other(
-    make: MakeService, database: FakeDatabase, clock: Clock
-) -> None:
-    """Once one worker has told a client of a new index/db.json, no other one answers with older lists."""
-    one, two = make(), make()
-    await modified_of(one)
-    await modified_of(two)
-    assert database.asked == ["index"]
-    database.files = all_files(NEWER, TWO)
-    clock.now += 301
-
-    async def refreshed() -> bool:
-        return await modified_of(one) == THIRD
-
-    await until(refreshed)
-    assert json.loads((await two.answer("index/vulns.json")).body)[0]["modified"] == THIRD
-    assert await summary_of(two) == "told anew"
-    assert database.asked == ["index", "index since 2026-02-02", "GO-2026-0001"]
-
-
-async def test_many_at_once(service: VulnService, database: FakeDatabase) -> None:
-    """A crowd that comes to an empty mirror causes one fetch of each file."""
-    database.gate.clear()
-    tasks = [asyncio.create_task(service.answer(path)) for path in PATHS * 25]
-
-    async def begun() -> bool:
-        return bool(database.asked)
-
-    await until(begun)
-    database.gate.set()
-    answers: list[TextAnswer] = await asyncio.gather(*tasks)
-    assert len({answer.body for answer in answers}) == 4
-    assert database.asked == ["index", "GO-2026-0001"]
-
-
-async def test_a_site_in_the_middle_of_a_change(
-    service: VulnService, database: FakeDatabase, clock: Clock
-) -> None:
-    """A new index/db.json with old lists does not replace an index that fits together, until the lists have come too."""
-    await modified_of(service)
-    database.files = all_files(ONE, TWO, modified=THIRD)
-    clock.now += 700
-    answer = await service.answer("index/db.json")
-    assert (json.loads(answer.body)["modified"], answer.stale) == (SECOND, False)
-    database.files = all_files(NEWER, TWO)
-    clock.now += 700
-    assert await modified_of(service) == THIRD
-    assert json.loads((await service.answer("index/modules.json")).body)[0]["vulns"][0]["modified"] == THIRD
-
-
-async def test_a_database_whose_time_is_another(
-    service: VulnService, database: FakeDatabase, clock: Clock
-) -> None:
-    """Where lists stay behind index/db.json for an hour, its time is another one, and the index is taken; at first at once."""
-    database.files = all_files(ONE, modified=SECOND)
-    assert await modified_of(service) == SECOND
-    database.files = all_files(ONE, modified=THIRD)
-    seen = []
-    for _ in range(7):
-        clock.now += 700
-        seen.append(await modified_of(service))
-    assert seen == [SECOND] * 6 + [THIRD]
-
-
-@pytest.mark.parametrize("damage", [b"", b"{}", b"no bundle\nx", b'{"modified":"x","sizes":[]}\n'])
-async def test_damaged_files_of_what_is_kept(
-    make: MakeService, database: FakeDatabase, tmp_path: Path, damage: bytes, clock: Clock
-) -> None:
-    """What is kept and cannot be read is fetched again."""
-    first = make()
-    expected = [(await first.answer(path)).body for path in PATHS]
-    for path in (tmp_path / "answers").rglob("*"):
-        if path.is_file():
-            head, _, _body = path.read_bytes().partition(b"\n")
-            about = json.loads(head)
-            if not about["key"].endswith("/head"):
-                about["size"] = len(damage)
-                path.write_bytes(json.dumps(about).encode() + b"\n" + damage)
-    database.asked.clear()
-    again = make()
-    assert [(await again.answer(path)).body for path in PATHS] == expected
-    assert database.asked == ["index", "GO-2026-0001"]
