@@ -70,7 +70,7 @@ class FakeSource:
 class FakeReach:
     """`sources.walk.Reach` as a set of those who rest; nobody is ever late, unless the test says so.
 
-    `patient` has seconds by host, `order` the hosts that go before the others, `late` who was overtaken.
+    `failing` has those of them who are there and fail, `patient` has seconds by host, `order` the hosts that go before the others, `late` who was overtaken.
     """
 
     down: set[str] = field(default_factory=set)
@@ -79,9 +79,13 @@ class FakeReach:
     order: Sequence[str] = ()
     late: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
+    failing: set[str] = field(default_factory=set)
 
     def resting(self, host: str) -> bool:
         return host in self.down
+
+    def silent(self, host: str) -> bool:
+        return host in self.down and host not in self.failing
 
     def rest(self, host: str) -> None:
         self.down.add(host)

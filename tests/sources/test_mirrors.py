@@ -103,6 +103,18 @@ async def test_who_rests_is_woken_where_nobody_else_answers(world: World) -> Non
     assert world.woken == ["https://one.test/text"]
 
 
+async def test_an_origin_that_fails_for_others_still_has_the_say(world: World) -> None:
+    """An origin whose host is there and fails is asked after its mirrors, but it is asked before they may deny."""
+    world.reach.down = world.reach.failing = {"go.test"}
+    world.says = {f"https://{name}.test/text": NotFound("no") for name in ("one", "two")}
+    assert await home_of(world.homes()) == ORIGIN
+    world.reach.down = {"go.test"}
+    world.reach.failing = set()
+    world.sources.clear()
+    with pytest.raises(NotFound):
+        await home_of(world.homes())
+
+
 async def test_only_home_is_woken(world: World) -> None:
     """The same for a module that has no other home."""
     world.reach.down = {"go.test"}

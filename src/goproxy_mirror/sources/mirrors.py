@@ -154,7 +154,7 @@ class ModuleHomes(Walking):
         return True
 
     async def _connect_soon(self, url: str, host: str) -> None:
-        if self._reach.resting(host):
+        if self._reach.silent(host):
             raise Unreachable(
                 f"{url}: {host} did not answer a moment ago and was not asked again", host=host, source=url
             )

@@ -202,6 +202,8 @@ class Transport:
         """
         try:
             target = target_of(url, led=led)
+            if not self.hosts.silent(target.authority):
+                return True
             async with asyncio.timeout(_LAST_RESORT):
                 await self._connector.try_again(target, led=led)
         except (SourceUnavailable, Blocked, TimeoutError):
