@@ -117,6 +117,14 @@ class Client:
             self._refreshed = now
         return (await self._history.newest()).note
 
+    async def look(self) -> int:
+        """Ask for the newest tree now, and prove it to be one history with ours: the number of records of the newer of both.
+
+        Unlike `latest`, an outage is one, whatever we have.
+        """
+        await self._history.refuse_fork()
+        return (await self._refresh()).tree.size
+
     async def tile(self, path: str) -> bytes:
         """A proven tile, of hashes or of records. Also raises `BadRequest`, and `NotFound` for what is not in the tree."""
         try:

@@ -128,27 +128,28 @@ def chain(tile: Tile, size: int) -> tuple[Tile, ...]:
 
 def edge_proves(tree: Tree, bodies: Mapping[Tile, bytes], height: int = HEIGHT) -> bool:
     """Whether the edge tiles of the tree give its root, all of their hashes counted."""
-    hashes: list[bytes] = []
-    for tile in reversed(edge(tree.size, height)):
-        body = bodies[tile]
-        if len(body) != tile.size:
-            return False
-        hashes += (
-            complete_hash(_row(body, node.index << node.level, 1 << node.level)) for node in peaks(tile.width)
-        )
-    return root_hash(hashes) == tree.root
+    return proven_edge(tree, {tile: [body] for tile, body in bodies.items()}, height) is not None
 
 
 def proven_edge(
     tree: Tree, candidates: Mapping[Tile, Sequence[bytes]], height: int = HEIGHT
 ) -> dict[Tile, bytes] | None:
     """Those of several bodies for each edge tile that give the tree's root together; None where none do."""
-    tiles = edge(tree.size, height)
-    for bodies in islice(product(*(candidates[tile] for tile in tiles)), _MOST_COMBINATIONS):
-        chosen = dict(zip(tiles, bodies, strict=True))
-        if edge_proves(tree, chosen, height):
-            return chosen
+    tiles = edge(tree.size, height)[::-1]
+    rows = [
+        [(body, _peak_hashes(tile, body)) for body in candidates[tile] if len(body) == tile.size]
+        for tile in tiles
+    ]
+    for chosen in islice(product(*rows), _MOST_COMBINATIONS):
+        if root_hash([each for _, hashes in chosen for each in hashes]) == tree.root:
+            return {tile: body for tile, (body, _) in zip(tiles, chosen, strict=True)}
     return None
+
+
+def _peak_hashes(tile: Tile, body: bytes) -> list[bytes]:
+    return [
+        complete_hash(_row(body, node.index << node.level, 1 << node.level)) for node in peaks(tile.width)
+    ]
 
 
 def hash_in(tile: Tile, body: bytes, node: Node) -> bytes:
