@@ -241,6 +241,17 @@ async def test_g20__names_that_lead_out_of_the_tree(repo: Repo, agree: Agree) ->
     assert any(each.refused for each in said)
 
 
+async def test_g20__outside_of_the_modules_folder(repo: Repo, agree: Agree) -> None:
+    """git archives no folder of a commit that has such a name anywhere; other names forbid nothing outside."""
+    go_mod, evil = repo.blob(f"module {ROOT}/sub\n"), repo.blob("evil\n")
+    sub = store_tree(repo, [("100644", b"go.mod", go_mod)])
+    for number, name in enumerate((b".git", b"a.git", b"a:b", b"GIT~1", b"nul")):
+        tree = sorted([("100644", name, evil), ("40000", b"sub", sub)], key=lambda entry: entry[1])
+        store_commit(repo, store_tree(repo, tree), ref=f"sub/v1.{number}.0")
+    said = await agree(repo, *(f"v1.{number}.0" for number in range(5)), path=f"{ROOT}/sub")
+    assert [bool(each.h1) for each in said] == [False, True, True, False, True]
+
+
 async def test_g22__tags_on_tags(repo: Repo, agree: Agree) -> None:
     """A thousand tags on each other lead to the commit; tags that lead round in a circle lead nowhere."""
     commit = repo.commit({"go.mod": GO_MOD}, tags=("v1.0.0",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from goproxy_mirror.errors import Unbuildable
+from goproxy_mirror.vcs import gitrepo
 from goproxy_mirror.vcs.archive import converts
 from goproxy_mirror.vcs.git import GitRepositories
 from goproxy_mirror.vcs.gitcmd import Git
@@ -129,3 +132,29 @@ async def test_converts__in_doubt_git_decides(new_repo: NewRepo, runner: object,
     assert await converts(git, repo.folder, [harmless, huge])
     assert await converts(git, repo.folder, [harmless, ident])
     assert await converts(git, repo.folder, [harmless, "1" * 40])
+
+
+async def test_contents__the_go_commands_own_archive_is_too_large(
+    new_repo: NewRepo, repositories: GitRepositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes all files, compressed, with those that no module zip would hold; not more than 500 MiB of them."""
+    monkeypatch.setattr(gitrepo, "LARGEST_ARCHIVE", 100_000)
+    noise = random.Random(1).randbytes(150_000)
+    repo = new_repo()
+    repo.commit(
+        {"a.go": "package a\n", "nested/go.mod": "module x\n", "nested/noise": noise}, tags=("v1.0.0",)
+    )
+    repo.commit(
+        {"a.go": "package a\n", "nested/go.mod": "module x\n", "nested/0": bytes(150_000)}, tags=("v1.1.0",)
+    )
+    repository = repositories.open(repo.url, trusted=True)
+    for tag, refused in (("v1.0.0", True), ("v1.1.0", False)):
+        commit = await repository.commit(f"refs/tags/{tag}")
+        chosen = [entry for entry in await repository.tree(commit, "") if entry.path == b"a.go"]
+        if refused:
+            with pytest.raises(Unbuildable, match=r"^downloaded zip file too large"):
+                async with repository.contents(commit, "", chosen):
+                    pass
+        else:
+            async with repository.contents(commit, "", chosen) as files:
+                assert [entry.path async for entry, _ in files] == [b"a.go"]

@@ -26,6 +26,45 @@ _RECORDS_LIMIT = 1 << 20
 ARCHIVE = ("-c", "core.autocrlf=input", "-c", "core.eol=lf", "archive", "--format=tar", "--end-of-options")
 """The go command's `git archive`, but for the format; a commit and perhaps a folder follow."""
 
+ZIP = (*ARCHIVE[:5], "--format=zip", "--prefix=prefix/", "--end-of-options")
+"""The same in the go command's format, of whose size it has a limit."""
+
+
+async def is_too_large(git: Git, repository: Path, revision: Sequence[str], limit: int) -> bool:
+    """Whether the go command's archive of a revision (and perhaps a folder) has more than `limit` bytes, compressed.
+
+    It looks at all files, those too that no module zip would hold. What takes so long is asked only of trees whose files
+    are larger. Where git has not all of them it is not known, so it is not.
+    """
+    async with git.stream(repository, (*ZIP, *revision)) as running:
+        running.stdin.close()
+        size = 0
+        while size <= limit and (chunk := await running.stdout.read(objects.CHUNK)):
+            size += len(chunk)
+    return size > limit
+
+
+async def refuses(git: Git, repository: Path, commit: str, limit: int) -> str | None:
+    """A path because of which `git archive` refuses a commit, whatever folder of it is asked for; None if it has none.
+
+    Raises `SourceUnavailable` where more than `limit` bytes of paths are to be looked at.
+    """
+    listing = ("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit)
+    async with git.stream(repository, listing) as running:
+        running.stdin.close()
+        size, left = 0, b""
+        while chunk := await running.stdout.read(objects.CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise SourceUnavailable(
+                    f"the files of the commit {commit} have more than {limit} bytes of names"
+                )
+            whole, _, left = (left + chunk).rpartition(b"\0")
+            refused = objects.refused_path(whole)
+            if refused is not None:
+                return refused
+    return None
+
 
 async def converts(git: Git, repository: Path, attributes: Iterable[str]) -> bool:
     """Whether any of these .gitattributes (ids of blobs) may convert a file; in doubt it may."""

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from pathlib import PurePosixPath
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -28,6 +28,9 @@ from goproxy_mirror.vcs.smallblobs import SmallBlobs
 USED_SECONDS = 900.0
 """A copy that was used no longer ago than this is not removed."""
 
+LARGEST_ARCHIVE = 500 << 20
+"""Bytes of the go command's archive of a module's folder, compressed, with all that a module zip would leave out."""
+
 _TREE_LIMIT = 256 << 20
 _MARK_SECONDS = 60.0
 _KEPT = 1024
@@ -37,6 +40,14 @@ _FULL = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 P = ParamSpec("P")
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What is known of a folder that was listed: the .gitattributes that count for it, and how large its files are."""
+
+    attributes: tuple[str, ...]
+    total: int
 
 
 def _once_more(
@@ -66,7 +77,8 @@ class GitRepository:
         self._remote_refs = remote_refs
         self._fetching: Shared[None] = Shared()
         self._commits: dict[str, Commit] = {}
-        self._attributes: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._listed: dict[tuple[str, str], _Listed] = {}
+        self._refused: dict[str, str | None] = {}
         self._blobs = blobs
         self._marked = 0.0
 
@@ -221,7 +233,8 @@ class GitRepository:
         elif above and (missing := await self._copy.missing(above)):
             await self._fetch_blobs(missing, commit)
         below = [entry.id for entry in listed if objects.is_named(entry, b".gitattributes")]
-        _keep(self._attributes, (commit.id, subdir), (*above, *below))
+        total = sum(entry.size or 0 for entry in listed)
+        _keep(self._listed, (commit.id, subdir), _Listed((*above, *below), total))
         return listed
 
     @asynccontextmanager
@@ -229,11 +242,16 @@ class GitRepository:
         self, commit: Commit, subdir: str, entries: Sequence[TreeEntry]
     ) -> AsyncIterator[Contents]:
         """The chosen regular files of `tree`'s answer, in its order, as `git archive` converts them."""
-        if (commit.id, subdir) not in self._attributes:
+        if (commit.id, subdir) not in self._listed:
             await self.tree(commit, subdir)
-        attributes = self._attributes[commit.id, subdir]
-        if await archive.converts(self._git, self._copy.objects, attributes):
-            arguments = (*archive.ARCHIVE, commit.id, *([subdir] if subdir else []))
+        listed = self._listed[commit.id, subdir]
+        revision = (commit.id, subdir) if subdir else (commit.id,)
+        if listed.total > LARGEST_ARCHIVE and await archive.is_too_large(
+            self._git, self._copy.objects, revision, LARGEST_ARCHIVE
+        ):
+            raise Unbuildable("downloaded zip file too large", source=self.url)
+        if await archive.converts(self._git, self._copy.objects, listed.attributes):
+            arguments = (*archive.ARCHIVE, *revision)
             async with self._git.stream(self._copy.objects, arguments) as running:
                 running.stdin.close()
                 yield archive.archived(running, subdir, entries)
@@ -307,10 +325,17 @@ class GitRepository:
             raise NotFound(
                 f"there is no folder {subdir} in the repository {self._endpoint.name}", source=self.url
             )
-        refused = objects.refused_path(done.stdout)
+        refused = await self._refusal(commit) if subdir else objects.refused_path(done.stdout)
         if refused is not None:
             raise Unbuildable(f"git archive: invalid path {refused!a}", source=self.url)
         return list(objects.parse_tree(done.stdout))
+
+    async def _refusal(self, commit: Commit) -> str | None:
+        """A path anywhere in the commit because of which git archives none of its folders."""
+        if commit.id not in self._refused:
+            found = await archive.refuses(self._git, self._copy.objects, commit.id, _TREE_LIMIT)
+            _keep(self._refused, commit.id, found)
+        return self._refused[commit.id]
 
     async def _read_commit(self, oid: str, *, history: bool = False) -> Commit:
         known = self._commits.get(oid)
