@@ -19,6 +19,7 @@ from goproxy_mirror.mirror.checksums import ChecksumService
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.observe import start_log
+from goproxy_mirror.ports.inspection import Listing
 from goproxy_mirror.process import Runner
 from goproxy_mirror.state.files import FileAnswers, FileTurns, instance_id
 from goproxy_mirror.state.opening import State
@@ -36,6 +37,7 @@ from goproxy_mirror.web.server import embedded as embedded_server
 from goproxy_mirror.web.server import serve as serve_workers
 from goproxy_mirror.web.services import Services
 from goproxy_mirror.wiring.credentials import check_credentials
+from goproxy_mirror.wiring.inspection import Inspection, inspection_of, listing_of
 from goproxy_mirror.wiring.modules import journey_of
 from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
@@ -154,7 +156,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         policy = policy_of(settings, transport, hosts, repositories, fallbacks, credentials, verifier)
         flights = await stack.enter_async_context(Flights())
         answers = FileAnswers(settings.state / "answers")
-        doubts = Doubts(storage, verifier, state.provenance, settings.state / "quarantine")
+        doubts = Doubts(
+            storage,
+            verifier,
+            state.provenance,
+            settings.state / "quarantine",
+            accepts=settings.verify == "prefer",
+        )
         modules = journey_of(
             settings,
             storage=storage,
@@ -189,6 +197,29 @@ async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
     async with AsyncExitStack() as stack:
         transport, repositories, _ = outside(stack, settings, Hosts())
         yield Workshop(repositories, transport, runner)
+
+
+@asynccontextmanager
+async def open_inspection(settings: Settings) -> AsyncIterator[Inspection]:
+    """What `verify`, `sumdb` and `mirrors test` work with; closed when the context is left.
+
+    Raises `SettingError`, also where the store is not there.
+    """
+    start_log(settings.log_level, settings.log_format)
+    check_state(settings.state)
+    check_database(settings)
+    check_credentials(settings)
+    async with AsyncExitStack() as stack:
+        yield await inspection_of(stack, settings)
+
+
+async def list_places(settings: Settings, wanted: str = "") -> Listing:
+    """The rules about where things come from, and what is known of the hosts; all, or those that `wanted` names.
+
+    Nobody is asked. Raises `SettingError`.
+    """
+    start_log(settings.log_level, settings.log_format)
+    return await listing_of(settings, wanted)
 
 
 async def _ready(storage: LocalStorage) -> None:

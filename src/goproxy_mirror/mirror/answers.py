@@ -9,11 +9,15 @@ from goproxy_mirror.ports import FileKind, StoredFile
 
 @dataclass(frozen=True, slots=True)
 class FileAnswer:
-    """A published file: whole, durable, and the same for ever. `home` names its source where this process fetched it."""
+    """A published file: whole, durable, and the same for ever. `home` names its source where this process fetched it.
+
+    `lasting`: it may be answered again without being asked for, as long as it is there.
+    """
 
     file: StoredFile
     kind: FileKind
     home: str | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

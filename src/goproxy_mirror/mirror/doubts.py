@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from goproxy_mirror.errors import SecurityError, StorageError, disk_failures
+from goproxy_mirror.errors import SecurityError, StorageError, Unproven, disk_failures
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileKind, Proof, Provenance, Storage, StoredFile, Verifier
 from goproxy_mirror.protocol import file_key
@@ -31,8 +31,16 @@ class Doubts:
     """
 
     def __init__(
-        self, storage: Storage, verifier: Verifier, provenance: Provenance, quarantine: Path
+        self,
+        storage: Storage,
+        verifier: Verifier,
+        provenance: Provenance,
+        quarantine: Path,
+        *,
+        accepts: bool = False,
     ) -> None:
+        """`accepts`: files are stored unproven while the database cannot be asked."""
+        self._accepts = accepts
         self._storage = storage
         self._verifier = verifier
         self._provenance = provenance
@@ -59,6 +67,11 @@ class Doubts:
                 return
             self._known.set()
 
+    @property
+    def settled(self) -> bool:
+        """Whether every file that is stored is proven, and every later one will be before it is stored."""
+        return not self._keys and not self._accepts
+
     def add(self, key: str) -> None:
         self._keys.add(key)
 
@@ -78,7 +91,7 @@ class Doubts:
             self._keys.discard(key)
             return
         try:
-            proof = await self._prove(mv, kind, stored)
+            proof = await self.prove(mv, kind, stored)
         except SecurityError as error:
             await self.remove(mv, kind, error.message)
             return
@@ -102,7 +115,22 @@ class Doubts:
             await self._provenance.forget(key)
             self._keys.discard(key)
 
-    async def _prove(self, mv: ModuleVersion, kind: FileKind, stored: StoredFile) -> Proof:
+    async def prove(self, mv: ModuleVersion, kind: FileKind, stored: StoredFile) -> Proof:
+        """Why a stored `.mod` or `.zip` may be believed.
+
+        Raises `SecurityError` where it is not what was published, `Unproven` where nobody can say, and `StorageError`.
+        """
+        try:
+            return await self._held_against(mv, kind, stored)
+        except SecurityError:
+            # A database that has shown two histories, or whose answers are forged, says nothing about a file.
+            try:
+                await self._verifier.vouched(mv)
+            except SecurityError as error:
+                raise Unproven(error.message, source=error.source) from error
+            raise
+
+    async def _held_against(self, mv: ModuleVersion, kind: FileKind, stored: StoredFile) -> Proof:
         if kind is FileKind.ZIP:
             return await self._verifier.zip(mv, stored.path, None)
         with disk_failures("read the file"):

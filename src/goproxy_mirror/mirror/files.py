@@ -75,7 +75,7 @@ class Files:
             await self._flights.run(f"{key} doubt", lambda: self._settle(mv, kind))
             stored = self._storage.look(key)
         if stored is not None:
-            return FileAnswer(stored, kind)
+            return FileAnswer(stored, kind, lasting=self._doubts.settled)
         if not fetch:
             raise not_held(str(request))
         self._fetching.check(key)

@@ -58,7 +58,7 @@ def read(scope: Scope) -> Incoming:
     authority = scope.authority or host or ""
     if host is None and scope.http_version == "1.1":
         raise _refused("an HTTP/1.1 request without a Host header")
-    if not _is_host(authority) or (host is not None and not _is_host(host)):
+    if not is_host(authority) or (host is not None and not is_host(host)):
         raise _refused("the Host header is no host name")
     if "transfer-encoding" in headers:
         # Content-Length beside it never reaches us, so a smuggled request cannot be told from an honest one.
@@ -102,7 +102,8 @@ def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
+    """Whether a Host header can be one."""
     return len(text) <= 300 and _HOST.fullmatch(text) is not None
 
 

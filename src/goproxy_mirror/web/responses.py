@@ -42,7 +42,8 @@ _LONGEST_NAME = 512
 class Response:
     """What is sent: a body, or the bytes from `start` up to `end` of the file `path` (all of it where `end` is None).
 
-    `length` is the body's length in bytes, which HEAD announces and does not send; `source` is for the log.
+    `length` is the body's length in bytes, which HEAD announces and does not send; `source` is for the log. `lasting` is the
+    file whose whole content this is, where the same may be answered for as long as the file is there.
     """
 
     status: int
@@ -53,6 +54,7 @@ class Response:
     start: int = 0
     end: int | None = None
     source: str | None = None
+    lasting: StoredFile | None = None
 
     def send(self, wire: Wire, method: str) -> None:
         """Give it to the server, which sends it after this returns."""
@@ -145,6 +147,8 @@ def file_response(answer: FileAnswer, incoming: Incoming) -> Response:
     if stored.size < _READ_WHOLE:
         body = _read(stored)
         response.body = body[start:end] if partial else body
+        if answer.lasting and not partial and answer.home is None:
+            response.lasting = stored
         return response
     _check(stored)
     response.path = str(stored.path)

@@ -18,6 +18,7 @@ from goproxy_mirror.web.failures import failure_response, new_number, status_of,
 from goproxy_mirror.web.responses import Response, printable
 from goproxy_mirror.web.routes import Routes, Site
 from goproxy_mirror.web.services import OpenServices
+from goproxy_mirror.web.warm import WarmFiles
 from goproxy_mirror.web.wire import Scope, Wire
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ class App:
         self._site = site
         self._log_requests = log_requests
         self._routes: Routes | None = None
+        self._warm = WarmFiles()
         self.life: asyncio.Task[None] | None = None
         """Ends when the services are closed, or have failed; None before `start`."""
         self._ending = asyncio.Event()
@@ -77,6 +79,11 @@ class App:
 
     async def __rsgi__(self, scope: Scope, wire: Wire) -> None:
         """Answer one request."""
+        if not self._log_requests:
+            warm = self._warm.find(scope)
+            if warm is not None:
+                wire.response_bytes(200, warm.headers, warm.body)
+                return
         began = time.perf_counter() if self._log_requests else 0.0
         departure = Departure(wire)
         try:
@@ -93,6 +100,8 @@ class App:
             response.send(wire, scope.method)
         except Exception as failure:  # a client that has left, or an answer that cannot be sent
             log.debug("not sent", path=_logged(scope.path), reason=repr(failure), exc_info=True)
+        if response.lasting is not None:
+            self._warm.keep(scope.path, response.headers, response.body, response.lasting)
         if self._log_requests:
             self._tell(scope, began, response)
 
