@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from goproxy_mirror.errors import Blocked, MirrorError, NotFound, NotRecorded, SecurityError, Unproven
@@ -27,7 +29,7 @@ class Outside:
     def known(self, name: str) -> bool:
         return name in {KNOWN, OTHER}
 
-    async def get(self, name: str, path: str) -> Found[bytes]:
+    async def get(self, name: str, path: str, without: Collection[Home] = ()) -> Found[bytes]:
         self.asked.append(f"{name}/{path}")
         return Found(b"whatever", Home("upstream", "https://place.test"))
 

@@ -243,6 +243,17 @@ async def test_a_kept_record_that_is_damaged_is_fetched_anew(kept: bytes) -> Non
     assert ops.shared.kept[path] == whole
 
 
+async def test_a_kept_record_of_another_version_is_fetched_anew() -> None:
+    """A true record at the wrong place says nothing of what was asked for."""
+    ops = FakeOps([grown()])
+    await client_of(ops).lookup(WANTED)
+    path = lookup_path("example.com/Wanted", "v1.2.0")[1:]
+    whole = ops.shared.kept[path]
+    ops.shared.kept[path] = b"7\n" + ops.places[0].database.records[7] + b"\n"
+    assert (await client_of(ops).lookup(WANTED)).zip == ZIP
+    assert ops.shared.kept[path] == whole
+
+
 async def test_a_head_that_was_damaged_is_no_reason_to_begin_anew() -> None:
     """A kept head that the key has not signed is the operator's business: going on without it would forget a history."""
     ops = FakeOps([grown()], Shared(head=b"rubbish"))

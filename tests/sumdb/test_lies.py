@@ -198,6 +198,19 @@ async def test_a_lie_costs_nothing_but_time(case: Case, place: Place, truth: Rec
         assert ops.shared.evidence is None
 
 
+async def test_records_of_a_tile_are_held_against_their_hashes(place: Place) -> None:
+    """One letter of one record in a tile of records."""
+
+    def lie(place: Place, path: str, answer: Answer) -> Answer:
+        return replace(answer, body=answer.body.replace(b"v0.0.301/go.mod", b"v0.0.302/go.mod"))
+
+    place.lie(sumlies.on("/tile/8/data/", lie))
+    with pytest.raises(SecurityError, match="a record in it is not the one of the signed tree"):
+        await client_of(FakeOps([place]), place.database).tile("tile/8/data/001")
+    body = await client_of(FakeOps([place, place.database.mirror()]), place.database).tile("tile/8/data/001")
+    assert body == place.database.honest("/tile/8/data/001").body
+
+
 async def test_two_liars_about_different_things(place: Place, truth: Record) -> None:
     """Each of two places forges another tile at the edge; together they have the whole truth."""
     place.lie(sumlies.forged_tile(0, SIZE >> 8))

@@ -57,7 +57,7 @@ def lie_of(said: object) -> Lie:
     return lie
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     start=st.integers(1, 700),
     steps=st.lists(

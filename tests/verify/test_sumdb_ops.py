@@ -164,6 +164,9 @@ class Nobody:
 
     head = advance = fork = forked = get
 
+    def known(self, name: str) -> bool:
+        raise AssertionError
+
 
 async def test_what_is_kept_and_what_is_not(tmp_path: Path) -> None:
     """A narrower partial tile is cut from a wider one; no path leaves the folder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -151,6 +151,9 @@ class ChecksumDatabases(Protocol):
 
     def known(self, name: str) -> bool: ...
 
-    async def get(self, name: str, path: str) -> Found[bytes]:
-        """The body of `latest`, `lookup/…` or `tile/…`. Raises `NotFound` or `SourceUnavailable`."""
+    async def get(self, name: str, path: str, without: Collection[Home] = ()) -> Found[bytes]:
+        """The body of `latest`, `lookup/…` or `tile/…`, from the best place whose home is not in `without` (those who lied).
+
+        Raises `NotFound` where the database has no such thing, and any other `MirrorError` where nobody (else) could say.
+        """
         ...

@@ -9,12 +9,11 @@ import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
 from goproxy_mirror.module.path import escape
-from goproxy_mirror.ports import Found, Home, TreeHeads
+from goproxy_mirror.ports import ChecksumDatabases, Found, Home, TreeHeads
 
 log = structlog.get_logger(__name__)
 
@@ -25,14 +24,6 @@ _MOST = 1 << 20
 """Bytes of anything that is kept; what was damaged may be larger."""
 
 
-class ChecksumPlaces(Protocol):
-    """`ports.ChecksumDatabases`, of which those who lied can be left out."""
-
-    async def get(self, name: str, path: str, without: Collection[Home] = ()) -> Found[bytes]:
-        """Raises `NotFound` where the database has no such thing, any other `MirrorError` where nobody else could say."""
-        ...
-
-
 class SumDBOps:
     """`sumdb.ops.Ops` of one database.
 
@@ -41,7 +32,7 @@ class SumDBOps:
     write to it gains nothing.
     """
 
-    def __init__(self, name: str, places: ChecksumPlaces, heads: TreeHeads, base: Path) -> None:
+    def __init__(self, name: str, places: ChecksumDatabases, heads: TreeHeads, base: Path) -> None:
         self._name = name
         self._places = places
         self._heads = heads
