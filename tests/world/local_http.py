@@ -104,6 +104,15 @@ class LocalServer:
             def do_POST(self) -> None:
                 self.answer()
 
+            def do_OPTIONS(self) -> None:
+                self.answer()
+
+            def do_PROPFIND(self) -> None:
+                self.answer()
+
+            def do_REPORT(self) -> None:
+                self.answer()
+
         self._http = _Quiet(("127.0.0.1", 0), Handler, context)
         self.port: int = self._http.server_address[1]
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
