@@ -355,3 +355,17 @@ async def test_the_newest_head_is_looked_for_once_a_minute() -> None:
     for _ in range(5):
         await client.latest()
     assert ops.asked["latest"] == 2
+
+
+async def test_a_look_at_the_newest_tree() -> None:
+    """The size of the newest tree, asked for each time; an outage is one, whatever we have."""
+    database = grown()
+    client = client_of(FakeOps([database]))
+    assert await client.look() == 401
+    database.fill(10)
+    assert await client.look() == 411
+    database.lie(sumlies.older_tree(300))
+    assert await client.look() == 411
+    database.lie(sumlies.outage)
+    with pytest.raises(Unproven):
+        await client.look()
