@@ -186,6 +186,11 @@ def test_invented_newest_version_is_named_by_nobody(world: World) -> None:
         server = world.server("--upstream", f"{liar.url}|{honest.url}")
         assert server.get(f"/{MOD}/@v/v0.99.0.info").status in {404, 502}
         assert server.get(f"/{MOD}/@v/v0.99.0.zip").status in {404, 502}
+        assert server.get(f"/{MOD}/@v/list").text.split() == list(MOD_VERSIONS)
+        assert json.loads(server.get(f"/{MOD}/@latest").body)["Version"] == NEWEST
+        go = world.developer(server)
+        go.project(NESTED_PROJECT)
+        go.run("get", f"{MOD}@latest").ok()
     assert not [key for key in published_files(server.store) if "v0.99.0" in key]
 
 

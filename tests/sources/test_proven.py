@@ -147,10 +147,25 @@ async def test_mirror_is_believed_once_a_version_matched() -> None:
 
 async def test_best_witnesses_list_by_themselves() -> None:
     """What upstreams and the origin list is not looked up version by version."""
-    for witness in (UPSTREAM, ORIGIN):
-        bench = Bench(repository("v1.0.0", "v1.9.9"), witness)
-        assert len((await bench.proven.versions(PATH)).value) == 2
-        assert bench.records.asked == []
+    bench = Bench(repository("v1.0.0", "v1.9.9"), ORIGIN)
+    assert len((await bench.proven.versions(PATH)).value) == 2
+    assert bench.records.asked == []
+    bench = Bench(repository("v1.0.0", "v1.1.0", "v1.2.0-rc.1"), UPSTREAM, "v1.1.0")
+    assert len((await bench.proven.versions(PATH)).value) == 3
+    assert bench.records.asked == ["example.com/m@v1.1.0"]
+
+
+async def test_invented_newest_version_of_an_upstream_is_not_listed() -> None:
+    """What a client would choose first has to have a record; where nobody can say, the upstream is believed."""
+    bench = Bench(repository("v1.0.0", "v1.9.8", "v1.9.9"), UPSTREAM, "v1.0.0")
+    assert [str(version) for version in (await bench.proven.versions(PATH)).value] == ["v1.0.0"]
+    bench = Bench(repository("v1.9.8-rc.1", "v1.9.9-rc.1"), UPSTREAM)
+    assert (await bench.proven.versions(PATH)).value == ()
+    bench = Bench(repository("v1.0.0", "v1.9.9"), UPSTREAM)
+    bench.records.failing = Unproven("no answer")
+    assert len((await bench.proven.versions(PATH)).value) == 2
+    bench = Bench(repository("v1.0.0", "v1.9.9"), UPSTREAM, outside="example.com")
+    assert len((await bench.proven.versions(PATH)).value) == 2
 
 
 async def test_list_without_the_database() -> None:

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from goproxy_mirror.errors import (
     InvalidVersion,
     MirrorError,
@@ -37,8 +39,14 @@ _LOOKUPS = 8
 _LIST_WAIT = 20.0
 """Seconds that looking up a mirror's list may take; what has no record by then is not listed this time."""
 
+_INVENTIONS = 10
+"""Versions at the top of an upstream's list that are looked up, one after the other, until one has a record."""
+
 _DENIAL_WAIT = 5.0
 """Seconds for which a no waits to be contradicted by the database."""
+
+
+log = structlog.get_logger(__name__)
 
 
 class ProvenSource:
@@ -54,16 +62,19 @@ class ProvenSource:
     async def versions(self, path: ModulePath) -> Found[tuple[Version, ...]]:
         self._check_trust(path)
         found = await self._inner.versions(path)
-        if self._witness.authority or not found.value:
+        if not found.value:
             return found
+        if self._witness.authority:
+            if self._builds or self._verifier.outside(path):
+                return found
+            return replace(found, value=await self._without_inventions(path, found.value))
         # A mirror could invent versions: only those are listed that have a record, and only if the newest is what it says.
         if self._verifier.outside(path):
             self._check_named(path)
             return found
         recorded = await self._recorded(path, found.value)
         if recorded:
-            newest = max(recorded, key=lambda version: (not version.is_prerelease, version))
-            await self.go_mod(ModuleVersion(path, newest))
+            await self.go_mod(ModuleVersion(path, _newest(recorded) or recorded[0]))
         return replace(found, value=recorded)
 
     async def latest(self, path: ModulePath) -> Found[Info]:
@@ -120,6 +131,33 @@ class ProvenSource:
                 "not believed",
                 source=self._witness.home.name,
             )
+
+    async def _without_inventions(self, path: ModulePath, versions: Sequence[Version]) -> tuple[Version, ...]:
+        """An upstream's list without what stands at its top and has no record: a client would choose that, and fail.
+
+        An upstream is believed about the rest; where the database cannot be asked, about all of it.
+        """
+        listed = list(versions)
+        for _ in range(_INVENTIONS):
+            newest = _newest(listed)
+            if newest is None:
+                break
+            try:
+                async with asyncio.timeout(_DENIAL_WAIT):
+                    await self._verifier.vouched(ModuleVersion(path, newest))
+            except NotRecorded:
+                log.warning(
+                    "a version without a record is not listed",
+                    module=str(path),
+                    version=str(newest),
+                    home=self._witness.home.name,
+                )
+                listed.remove(newest)
+                continue
+            except (Unproven, SecurityError, TimeoutError):
+                return tuple(versions)
+            break
+        return tuple(listed)
 
     async def _believed(self, path: ModulePath, found: Found[Info]) -> Found[Info]:
         """What a home says of its newest revision, or of a branch: the version that it names must have a record."""
@@ -230,3 +268,8 @@ class ProvenSource:
         return OutageDisguised(
             f"{error.message} (and yet the checksum database has a record of it)", source=error.source
         )
+
+
+def _newest(versions: Sequence[Version]) -> Version | None:
+    """What a client would choose: the highest release, or else the highest prerelease."""
+    return max(versions, key=lambda version: (not version.is_prerelease, version), default=None)
