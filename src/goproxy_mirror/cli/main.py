@@ -3,6 +3,7 @@
     0    done
     1    it could not be done
     2    the command line or a setting is wrong
+    3    verify: nothing was wrong, but not everything could be proven
     130  interrupted
 
 `run` ends with the status of the command that it runs, as a shell would (127: no such command).
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 import typer
 
 from goproxy_mirror import __version__
-from goproxy_mirror.cli import build, config, env, fetch, goproxyio, run, serve
+from goproxy_mirror.cli import build, config, env, fetch, goproxyio, mirrors, run, serve, sumdb, verify
 from goproxy_mirror.errors import MirrorError, SettingError
 
 PROGRAM = "goproxy-mirror"
@@ -49,6 +50,9 @@ program.command()(serve.serve)
 program.command(context_settings={"allow_interspersed_args": False})(run.run)
 program.command()(fetch.fetch)
 program.command()(build.build)
+program.command()(verify.verify)
+program.add_typer(mirrors.program, name="mirrors")
+program.add_typer(sumdb.program, name="sumdb")
 program.add_typer(config.program, name="config")
 program.command()(env.env)
 

@@ -107,6 +107,15 @@ def builtin_mirrors() -> tuple[MirrorRule, ...]:
     return tuple(_mirror_rule(left, rights, builtin=True) for left, rights in grouped(table).items())
 
 
+@cache
+def builtin_examples() -> Mapping[str, str]:
+    """A module by which each rule of the built-in table can be tried, by the rule's pattern (`builtin_examples.toml`)."""
+    text = resources.files("goproxy_mirror.config").joinpath("builtin_examples.toml").read_text("utf-8")
+    named: dict[str, str] = tomllib.loads(text)["examples"]
+    literal = [rule.pattern.text for rule in builtin_mirrors() if not rule.pattern.names]
+    return {**{path: path for path in literal}, **named}
+
+
 def _texts(left: str, rights: object) -> Iterable[str]:
     if isinstance(rights, str):
         return (rights,)

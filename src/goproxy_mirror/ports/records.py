@@ -51,8 +51,12 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class FileCounts:
-    """How many published files are recorded; an `.info` is neither proven nor unproven."""
+    """How many published files are recorded; an `.info` is neither proven nor unproven.
+
+    `pinned` of the proven ones stand outside every database, and are what they were when they were first seen.
+    """
 
     infos: int
     proven: int
     unproven: int
+    pinned: int = 0

@@ -12,6 +12,7 @@ from goproxy_mirror.ports import FileCounts, FileRecord, Home, Proof
 from goproxy_mirror.state.tables import UNPROVEN, provenance
 
 _INFO = ".info"
+_PIN = "pin"
 
 
 class FileRows:
@@ -79,16 +80,17 @@ class FileRows:
 
     def counts(self) -> FileCounts:
         c = provenance.c
-        infos, others = self._connection.execute(
+        infos, others, pinned = self._connection.execute(
             select(
                 func.coalesce(func.sum(case((c.kind == _INFO, 1), else_=0)), 0),
                 func.coalesce(func.sum(case((c.kind == _INFO, 0), else_=1)), 0),
+                func.coalesce(func.sum(case((c.proven_by == _PIN, 1), else_=0)), 0),
             )
         ).one()
         unproven = self._connection.execute(
             select(func.count()).select_from(provenance).where(UNPROVEN)
         ).scalar_one()
-        return FileCounts(infos=infos, proven=others - unproven, unproven=unproven)
+        return FileCounts(infos=infos, proven=others - unproven, unproven=unproven, pinned=pinned)
 
 
 def plain(said: str) -> str:

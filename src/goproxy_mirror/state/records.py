@@ -72,6 +72,17 @@ class SQLTreeHeads:
     async def forked(self, name: str, evidence: bytes) -> None:
         await self._database.write(lambda session: session.add_fork(name, evidence, time.time()))
 
+    async def forget_fork(self, name: str, *, and_tree: bool) -> bool:
+        """Remove the evidence of a fork; whether there was any. `and_tree`: our newest tree too, so that the one that the
+        database shows next is believed, whatever it is. Raises `StorageError`."""
+
+        def forgotten(session: Session) -> bool:
+            if and_tree:
+                session.drop_head(name)
+            return session.drop_fork(name)
+
+        return await self._database.write(forgotten)
+
     async def all(self) -> Sequence[DatabaseState]:
         """What is known of each checksum database, by name. Raises `StorageError`."""
         return await self._database.read(lambda session: session.databases())

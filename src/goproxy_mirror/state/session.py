@@ -93,6 +93,12 @@ class Session(FileRows):
             insert(forks).values(name=name, evidence=evidence, at=at).on_conflict_do_nothing()
         )
 
+    def drop_fork(self, name: str) -> bool:
+        return self._connection.execute(delete(forks).where(forks.c.name == name)).rowcount == 1
+
+    def drop_head(self, name: str) -> None:
+        self._connection.execute(delete(tree_heads).where(tree_heads.c.name == name))
+
     def databases(self) -> list[DatabaseState]:
         heads = {row.name: row for row in self._connection.execute(select(tree_heads))}
         forked = {row.name: row for row in self._connection.execute(select(forks))}
