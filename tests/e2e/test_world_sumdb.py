@@ -82,6 +82,8 @@ def test_oddities_that_are_no_lies(
         sumlies.forged_record,
         sumlies.wrong_leaf,
         sumlies.number_beyond,
+        sumlies.unrelated_record,
+        sumlies.huge,
         sumlies.empty,
         sumlies.login_page,
         sumlies.bad_signature,
