@@ -15,8 +15,15 @@ from goproxy_mirror import __version__
 from goproxy_mirror.config import Settings, load
 
 ROOT = Path(__file__).parents[1]
-IN_TWO_LANGUAGES = [("README.md", "README.zh-CN.md"), ("docs/deployment.md", "docs/deployment.zh-CN.md")]
-COMMANDS = ("serve", "run", "fetch", "build", "env", "config show", "config check")
+IN_TWO_LANGUAGES = [
+    ("README.md", "README.zh-CN.md"),
+    ("docs/deployment.md", "docs/deployment.zh-CN.md"),
+    ("docs/toolchains-and-vulndb.md", "docs/toolchains-and-vulndb.zh-CN.md"),
+]
+COMMANDS = (
+    *("serve", "run", "fetch", "build", "verify", "env", "config show", "config check"),
+    *("mirrors list", "mirrors test", "sumdb status"),
+)
 # Written in two halves, so that this file does not contain what it looks for.
 ADDRESSES = [
     first + second
