@@ -217,6 +217,9 @@ def _settings_of(vcs: str, folder: Path, gate: Gate, ca_file: Path | None) -> Ma
             *([f"ssl-authority-files = {ca_file}"] if ca_file else []),
         ]
         servers.write_text("\n".join([*lines, ""]))
+    if vcs == "fossil":
+        # It names the owner of the copy so, and makes none without a name; the server never hears of it.
+        return {"FOSSIL_USER": "nobody"}
     return {}
 
 
