@@ -52,7 +52,7 @@ class History:
             except (Malformed, SecurityError) as error:
                 raise StorageError(
                     f"the tree head that was kept of the checksum database {self._key.name} cannot be believed: {error}; if its "
-                    "key was changed on purpose, remove what the state has of that database"
+                    f"key was changed on purpose, forget it: goproxy-mirror sumdb forget-fork {self._key.name} --and-tree"
                 ) from error
         return self._read
 
@@ -105,7 +105,8 @@ class History:
     def _fork(self) -> Forked:
         return Forked(
             f"the checksum database {self._key.name} has signed two different histories; nothing it says is believed, and "
-            "nothing new is published, until the operator has looked at the evidence and removed it from the state"
+            "nothing new is published, until the operator has looked at the evidence and removed it: goproxy-mirror sumdb "
+            f"forget-fork {self._key.name}"
         )
 
 
