@@ -200,17 +200,17 @@ async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
 
 
 @asynccontextmanager
-async def open_inspection(settings: Settings) -> AsyncIterator[Inspection]:
+async def open_inspection(settings: Settings, *, of_store: bool = False) -> AsyncIterator[Inspection]:
     """What `verify`, `sumdb` and `mirrors test` work with; closed when the context is left.
 
-    Raises `SettingError`, also where the store is not there.
+    Raises `SettingError`; with `of_store` also where the store is not there.
     """
     start_log(settings.log_level, settings.log_format)
     check_state(settings.state)
     check_database(settings)
     check_credentials(settings)
     async with AsyncExitStack() as stack:
-        yield await inspection_of(stack, settings)
+        yield await inspection_of(stack, settings, of_store=of_store)
 
 
 async def list_places(settings: Settings, wanted: str = "") -> Listing:

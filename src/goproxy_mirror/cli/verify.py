@@ -71,7 +71,7 @@ async def _verify(
     from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
 
     _end_on_sigterm()
-    async with app.open_inspection(settings) as inspection:
+    async with app.open_inspection(settings, of_store=True) as inspection:
         counts = await inspection.scrub.count(wanted)
         absent = [each.text for each in wanted if not counts[each.text]]
         if absent:

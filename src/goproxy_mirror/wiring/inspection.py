@@ -64,13 +64,20 @@ class Inspection:
         await self._state.health.save(self._transport.hosts.snapshot())
 
 
-async def inspection_of(stack: AsyncExitStack, settings: Settings) -> Inspection:
-    """Open it until the stack is left; a store that is not there is no empty one. Raises `SettingError`."""
-    if not settings.store.is_dir():
+async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: bool) -> Inspection:
+    """Open it until the stack is left. `of_store`: a store that is not there is no empty one. Raises `SettingError`."""
+    if of_store and not settings.store.is_dir():
         raise SettingError(
             f'store = "{settings.store}": there is no such folder; allowed is the folder that `serve` publishes to '
             "(--data, --store)"
         )
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f'state = "{settings.state}": the folder cannot be made ({error.strerror}); allowed is a folder in which this '
+            "user may make files (--data, --state)"
+        ) from None
     hosts = Hosts(rest=settings.host_rest)
     transport, repositories, _ = outside(stack, settings, hosts)
     state = await stack.enter_async_context(State(settings.state))
