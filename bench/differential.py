@@ -2,6 +2,7 @@
 
     python -m bench.differential                        eight generated repositories, some 60 revisions of each
     python -m bench.differential --seeds 0 PATH ...     repositories of your own, named by path
+    python -m bench.differential --server http          ours reads them over git's HTTP protocol, as from elsewhere
 
 For each module that a repository could hold (folders with a go.mod, major suffixes) it asks for tags, branches,
 random commits (as they are, and as the pseudo-version that the go command made of them), and for versions that
@@ -31,6 +32,7 @@ import trustme
 
 from bench.direct import Reference, Subject, names_in
 from bench.generated import generate
+from bench.vcs import served
 from goproxy_mirror.builder.layout import Layout
 from goproxy_mirror.builder.resolve import ModuleBuilder
 from goproxy_mirror.errors import InvalidPath, MirrorError, NotFound
@@ -45,11 +47,11 @@ MAX_MAJOR = 5
 
 
 class Ours:
-    """The builder, on the same local repository under the same canonical path and URL."""
+    """The builder, on the same repository (at `url`) under the same canonical path and URL."""
 
-    def __init__(self, folder: Path, subject: Subject) -> None:
+    def __init__(self, folder: Path, subject: Subject, url: str) -> None:
         repositories = GitRepositories(folder / "repositories", Runner(folder / "runner"), refs_ttl=1e9)
-        self.repository = repositories.open(subject.folder.as_uri(), trusted=True)
+        self.repository = repositories.open(url, trusted=True)
         self.subject = subject
         self.zip = folder / "ours.zip"
         self.seconds = 0.0
@@ -160,11 +162,11 @@ def differences(path: str, query: str, theirs: dict[str, Any], ours: dict[str, A
 
 
 async def compare(
-    subject: Subject, folder: Path, internet: Internet, chance: random.Random, revisions: int
+    subject: Subject, folder: Path, url: str, internet: Internet, chance: random.Random, revisions: int
 ) -> tuple[int, list[str]]:
-    """Compare one repository; the number of revisions asked for, and the differences."""
+    """Compare one repository, which ours reads at `url`; the number of revisions asked for, and the differences."""
     subject.publish(internet)
-    reference, ours = Reference(folder, subject, internet.env()), Ours(folder, subject)
+    reference, ours = Reference(folder, subject, internet.env()), Ours(folder, subject, url)
     commits = subject.git("rev-list", "--branches", "--tags").split()
     inner = set(commits) - set(subject.git("for-each-ref", "--format=%(objectname) %(*objectname)").split())
     whole = chance.choice(sorted(inner)) if inner else "HEAD"
@@ -212,6 +214,7 @@ async def main() -> int:
     parser.add_argument("--seeds", type=int, default=8, help="generated repositories (default 8)")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--commits", type=int, default=120, help="commits of each generated repository")
+    parser.add_argument("--server", choices=("file", "http"), default="file", help="how ours reads them")
     parser.add_argument("--revisions", type=int, default=20, help="tags and commits of each kind and module")
     arguments = parser.parse_args()
     total, found = 0, []
@@ -234,9 +237,9 @@ async def main() -> int:
         for subject in subjects:
             folder = base / "work" / subject.folder.name
             folder.mkdir(parents=True)
-            count, differing = await compare(
-                subject, folder, internet, random.Random(subject.path), arguments.revisions
-            )
+            chance = random.Random(subject.path)
+            with served(subject.folder, arguments.server) as url:
+                count, differing = await compare(subject, folder, url, internet, chance, arguments.revisions)
             total += count
             found += differing
             for line in differing:

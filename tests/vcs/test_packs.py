@@ -105,6 +105,10 @@ def test_open__many_packs(new_repo: NewRepo, monkeypatch: pytest.MonkeyPatch) ->
     assert Packs.open(repo.folder, 20) is None
     assert lacking(repo.folder, [oid]) is None
     assert lacking(repo.folder / "none", [oid]) is None
+    monkeypatch.setattr(packs_module, "_MOST_PACKS", 64)
+    assert lacking(repo.folder, [oid]) == []
+    monkeypatch.setattr(packs_module, "_MOST_INDEXES", 2000)
+    assert lacking(repo.folder, [oid]) is None
 
 
 def spoil(path: Path, change: Callable[[bytes], bytes]) -> None:

@@ -3,20 +3,20 @@
 For a thousand files of a module this takes a third of what `git cat-file` does; and as git stores a file as a zlib
 stream, and a zip as the deflate stream within, many need not even be compressed again. Large objects, and what would
 take much work, are left to git. Formats: gitformat-pack(5). The packs were written by `git index-pack`, which checks every
-object; what is read is held to its bounds all the same.
+object; what is read is held to its bounds all the same. Files are read and not mapped: one that is cut while it is mapped
+would end the process.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import BinaryIO, Self, cast
 
 from isal import isal_zlib
 
@@ -26,6 +26,9 @@ LARGEST_HELD = 1 << 20
 """Bytes of an object that is read at once; larger ones are git's, which gives them in pieces."""
 
 _MOST_PACKS = 64
+_MOST_INDEXES = 16 << 20
+"""Bytes of all indexes of a repository; they are read whole."""
+
 _LONGEST_CHAIN = 60
 _DELTA_ROOM = 32 << 20
 """Bytes, of a pack's deltas and of what they make, that are dealt with here: each is made once, and some are kept."""
@@ -68,17 +71,16 @@ class Place:
 
 
 class Pack:
-    """One pack with its index; mapped as far as needed, until `close`."""
+    """One pack with its index; the pack is opened when it is first needed, until `close`."""
 
     def __init__(self, index: Path, id_size: int) -> None:
-        """Raises `BadPack`, `OSError`, `ValueError` (of an empty file)."""
+        """Raises `BadPack`, `OSError`."""
         self._path = index.with_suffix(".pack")
-        self._open = ExitStack()
-        self._data: mmap.mmap | None = None
+        self._data: BinaryIO | None = None
+        self._size = 0
         self._id_size = id_size
-        self._index = self._map(index)
-        if self._index[: len(_MAGIC)] != _MAGIC or len(self._index) < _IDS:
-            self.close()
+        self._index = index.read_bytes()
+        if not self._index.startswith(_MAGIC) or len(self._index) < _IDS:
             raise BadPack(index.name)
         self._fanout = struct.unpack(">256L", self._index[len(_MAGIC) : _IDS])
         self._entries: dict[int, Entry] = {}
@@ -87,7 +89,8 @@ class Pack:
 
     def close(self) -> None:
         """Nothing may be read any more."""
-        self._open.close()
+        if self._data is not None:
+            self._data.close()
 
     def offset(self, oid: bytes) -> int | None:
         """Where an object begins in the pack; None where the pack does not have it. Raises `BadPack`."""
@@ -160,7 +163,7 @@ class Pack:
         entry = self._entries.get(offset)
         if entry is None:
             try:
-                entry = self._entries[offset] = self._parse(self._mapped()[offset : offset + 64], offset)
+                entry = self._entries[offset] = self._parse(self._read(offset, 64), offset)
             except IndexError as error:
                 raise self._bad() from error
         return entry
@@ -185,13 +188,13 @@ class Pack:
             oid = head[used : used + self._id_size]
             used += self._id_size
             base = self.offset(oid)
-        if base is None or not 0 < base < len(self._mapped()) or base == offset:
+        if base is None or not 0 < base < self._size or base == offset:
             base = -1
         return Entry("", base, size, offset + used)
 
     def _result_size(self, entry: Entry) -> int:
         # The tables at the beginning of a stream may take three hundred bytes.
-        stream = self._mapped()[entry.start : entry.start + 512]
+        stream = self._read(entry.start, 512)
         try:
             return deltas.sizes(isal_zlib.decompressobj().decompress(stream, 20))[1]
         except (_DAMAGED, deltas.BadDelta) as error:
@@ -200,7 +203,7 @@ class Pack:
     def _inflate(self, entry: Entry) -> tuple[bytes, bytes]:
         """What an entry's stream holds, and the stream without zlib's header and checksum."""
         # What zlib may make of so many bytes at worst; a longer stream is none of git's.
-        stream = self._mapped()[entry.start : entry.start + entry.size + (entry.size >> 8) + 64]
+        stream = self._read(entry.start, entry.size + (entry.size >> 8) + 64)
         inflater = isal_zlib.decompressobj()
         try:
             data = inflater.decompress(stream, entry.size + 1)
@@ -210,17 +213,16 @@ class Pack:
             raise self._bad()
         return data, stream[2 : len(stream) - len(inflater.unused_data) - 4]
 
-    def _mapped(self) -> mmap.mmap:
-        if self._data is None:
-            try:
-                self._data = self._map(self._path)
-            except (OSError, ValueError) as error:
-                raise self._bad() from error
-        return self._data
-
-    def _map(self, path: Path) -> mmap.mmap:
-        with path.open("rb") as file:
-            return self._open.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    def _read(self, start: int, size: int) -> bytes:
+        """So many bytes of the pack, fewer at its end."""
+        try:
+            if self._data is None:
+                self._data = self._path.open("rb", buffering=0)
+                self._size = self._path.stat().st_size
+            self._data.seek(start)
+            return self._data.read(size)
+        except (OSError, ValueError, OverflowError) as error:
+            raise self._bad() from error
 
     def _bad(self) -> BadPack:
         return BadPack(self._path.name)
@@ -234,16 +236,19 @@ class Packs:
 
     @classmethod
     def open(cls, repository: Path, id_size: int) -> Self | None:
-        """None where there are so many packs that git finds an object faster, or where they cannot be read."""
+        """None where there is so much that git finds an object faster, or where it cannot be read."""
         folder = repository / "objects" / "pack"
         opened: list[Pack] = []
         try:
             names = sorted(name for name in os.listdir(folder) if name.endswith(".idx"))  # noqa: PTH208
-            if len(names) > _MOST_PACKS:
+            if (
+                len(names) > _MOST_PACKS
+                or sum((folder / name).stat().st_size for name in names) > _MOST_INDEXES
+            ):
                 return None
             for name in names:
                 opened.append(Pack(folder / name, id_size))  # noqa: PERF401 - each is closed where the next fails
-        except (OSError, ValueError, BadPack):
+        except (OSError, BadPack):
             cls(opened).close()
             return None
         return cls(opened)
