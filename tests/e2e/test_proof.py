@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import NewDeveloper, StartServer
 from tests.world.go import Go
 from tests.world.internet import Internet
-from tests.world.modules import CHECK, CHECK_VERSION, MOD, MOD_VERSIONS, NESTED_PROJECT, Modules
+from tests.world.modules import CHECK, CHECK_VERSION, MOD, MOD_VERSIONS, NESTED_PROJECT, UUID, Modules
 from tests.world.repositories import Commit, repository_of_module, write_repository
 from tests.world.server import Server
 from tests.world.store import damaged_files, published_files
@@ -377,3 +377,23 @@ def test_files_of_an_earlier_version_are_proven_or_taken_out(world: World) -> No
         right = upgraded.get(f"/{MOD}/@v/{NEWEST}.zip").body
     assert wrong != right == world.modules.file(MOD, NEWEST, "zip")
     assert list((upgraded.data / "state" / "quarantine").rglob("*.zip.*"))
+
+
+def test_go_verifies_while_everything_is_gone(world: World) -> None:
+    """What one developer's go command verified, another's verifies again with no upstream and no database left."""
+    world.database.fill(1000)
+    with Upstream(world.modules.tree) as honest:
+        server = world.server("--upstream", honest.url)
+        first = world.developer(server)
+        first.project(NESTED_PROJECT)
+        first.run("mod", "tidy").ok()
+        world.database.fill(500)
+        first.run("mod", "download", f"{UUID}@v1.6.0").ok()
+    world.database.lie(outage)
+    second = world.new(server.url, {"GOSUMDB": world.database.vkey, "GOPATH": str(world.folder / "other")})
+    second.env["GOMODCACHE"] = str(world.folder / "other-cache")
+    second.project(NESTED_PROJECT)
+    second.run("mod", "tidy").ok()
+    assert second.go_sum() == world.modules.nested_go_sum
+    second.run("mod", "download", f"{UUID}@v1.6.0").ok()
+    assert (world.folder / "other/pkg/sumdb" / world.database.name / "latest").exists()
