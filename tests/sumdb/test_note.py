@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from goproxy_mirror.errors import SecurityError, SettingError
 from goproxy_mirror.sumdb.note import KNOWN_KEYS, MOST_BYTES, Malformed, VerifierKey, open_note
@@ -144,3 +146,23 @@ def test_too_large() -> None:
     large = tables.TEXT + line * (MOST_BYTES // len(line)) + "\n" + tables.PETERS
     with pytest.raises(Malformed, match="more than"):
         open_note(large.encode(), [PETER])
+
+
+@given(st.binary(max_size=300), st.integers(0, 300), st.integers(0, 300))
+def test_rubbish_is_refused(rubbish: bytes, start: int, end: int) -> None:
+    """A note with anything put in the place of any part of it is the same text, or refused, and nothing else."""
+    whole = note(tables.PETERS)
+    try:
+        text = open_note(whole[:start] + rubbish + whole[end:], [PETER])
+    except (Malformed, SecurityError):
+        return
+    assert text.decode() == tables.TEXT
+
+
+@given(st.text(max_size=120))
+def test_rubbish_is_no_key(text: str) -> None:
+    """A setting that is no key is refused as a setting."""
+    with pytest.raises(SettingError):
+        VerifierKey.parse(text)
+    with pytest.raises(SettingError):
+        VerifierKey.parse(f"name+{text}")

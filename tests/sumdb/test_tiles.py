@@ -122,6 +122,16 @@ def test_every_tile_has_its_path(height: int, level: int, index: int, data: st.D
     assert Tile.parse(tile.path) == tile
 
 
+@given(st.text(alphabet="tile/8x0123.pda-", max_size=40))
+def test_rubbish_is_no_path(text: str) -> None:
+    """What is taken for a path is the one spelling of its tile."""
+    try:
+        tile = Tile.parse(f"tile/{text}")
+    except Malformed:
+        return
+    assert tile.path == f"tile/{text}"
+
+
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 65_535, 65_536, 65_537, 49_516_586, (1 << 63) - 1])
 def test_the_edge_of_a_tree(size: int) -> None:
     """The tiles that are not full: none where a level has only full ones."""
