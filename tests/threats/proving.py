@@ -63,14 +63,15 @@ class Proving:
             self.liar.tree, mv, go_mod if mod_lie is None else mod_lie, zip_file if lie is None else lie
         )
 
-    def server(self, *upstreams: str, separator: str = "|") -> Server:
-        """A server with these upstreams (`liar`, `honest`), started when it is asked for first."""
-        name = separator.join(upstreams)
+    def server(self, *upstreams: str, separator: str = "|", proven: bool = True) -> Server:
+        """A server with these upstreams (`liar`, `honest`), started when it is asked for first; perhaps without the database."""
+        name = separator.join(upstreams) + ("" if proven else " unproven")
         if name not in self.servers:
             urls = {"liar": self.liar.url, "honest": self.honest.url}
             listed = separator.join(urls[each] for each in upstreams)
-            folder = self.folder / name.replace("|", "-or-").replace(",", "-then-")
-            server = Server(folder, "--upstream", listed, "--no-builtin-mirrors", env=self.env)
+            folder = self.folder / name.replace("|", "-or-").replace(",", "-then-").replace(" ", "-")
+            env = self.env if proven else {**self.env, "GOSUMDB": "off"}
+            server = Server(folder, "--upstream", listed, "--no-builtin-mirrors", env=env)
             self.stack.callback(server.stop)
             self.servers[name] = server.start()
         return self.servers[name]

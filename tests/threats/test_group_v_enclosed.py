@@ -223,6 +223,32 @@ def test_v17__an_upstream_redirects_to_metadata(world: World) -> None:
     assert (answer.text, visits) == (LIST, {("10.0.0.1", 443)})
 
 
+def test_v17__a_mirror_redirects_to_metadata(world: World) -> None:
+    """The same for a mirror that the operator named, which git would follow by itself if it were let."""
+    name = "nowhere.test/moved"
+    there = f"https://{METADATA}:{PORTS[-12]}/r/info/refs?service=git-upload-pack"
+    world.enclave.names["mirror.test"] = [["10.0.0.1"]]
+    world.internet.answer("mirror.test/r", lambda exchange: exchange.reply(301, b"", {"Location": there}))
+    world.internet.repository("mirror.test/honest", world.internet.repositories["pub.test/honest.repo"])
+    rules = (
+        "--upstream",
+        "direct",
+        "--order",
+        "mirrors,origin",
+        "--mirror",
+        f"{name}=https://mirror.test/r",
+        "--mirror",
+    )
+    mirrored = world.start("mirrored", *rules, f"{HONEST}=https://mirror.test/honest")
+    answer, visits = world.visited(mirrored, f"/{name}{ROOM}")
+    assert (answer.status, visits) == (502, {("10.0.0.1", 443)})
+    assert METADATA in answer.text
+    # Positive control: a mirror at a private address is asked, and one that leads there may be let.
+    assert mirrored.get(f"/{HONEST}{ROOM}").text == LIST
+    opened = world.start("mirrored-opened", *rules[:-1], *OPENED)
+    assert (METADATA, PORTS[-12]) in world.visited(opened, f"/{name}{ROOM}")[1]
+
+
 def test_v22__the_port_of_another_service(world: World, tmp_path: Path) -> None:
     """Not even at a public address, and not even where all addresses are permitted."""
     for way in WAYS:

@@ -119,3 +119,12 @@ def test_z01_to_z20__another_upstream_is_asked(name: str, separator: str, world:
     answer = server.get(file_of(mv, "zip"))
     assert (answer.status, answer.body) == (200, honest(mv))
     assert (server.store / file_of(mv, "zip")[1:]).read_bytes() == honest(mv)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_z01_to_z20__refused_without_a_database(name: str, world: Proving) -> None:
+    """Where nothing is proven, no such zip is stored either: 502, and another upstream's takes its place."""
+    mv = version(name)
+    assert world.server("liar", proven=False).get(file_of(mv, "zip")).status == 502
+    answer = world.server("liar", "honest", proven=False).get(file_of(mv, "zip"))
+    assert (answer.status, answer.body) == (200, honest(mv))

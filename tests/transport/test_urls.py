@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from goproxy_mirror.transport.urls import Target, UrlError, shown
 
@@ -75,6 +79,12 @@ def test_a_final_dot_is_dropped() -> None:
         "https://x.test:99999/",
         "https://./",
         "local_file:///etc/passwd",
+        "https://[fe80::1%25eth0]/",
+        "https://[fe80::1%eth0]/",
+        "https://[::1/",
+        "https://1.2.3.256/",
+        "https://1.2.3.4.5/",
+        "https://0x100000000/",
     ],
 )
 def test_what_is_no_web_url_is_refused(text: str) -> None:
@@ -98,3 +108,50 @@ def test_same_home_is_the_same_server() -> None:
     assert not tls.same_home(plain)
     assert not tls.same_home(Target.parse("https://x.test:8443/b"))
     assert not tls.same_home(Target.parse("https://y.test/b"))
+
+
+PIECES = st.sampled_from(
+    [
+        "https://",
+        "HTTP://",
+        "x.test",
+        "127.1",
+        "0x7f.1",
+        "0177.0.0.1",
+        "2130706433",
+        "xn--bcher-kva.test",
+        "[::1]",
+        "[::ffff:7f00:1]",
+        "@",
+        ":",
+        ":443",
+        ":6379",
+        "/",
+        "..",
+        ".",
+        "?",
+        "#",
+        "user",
+        "%31",
+        "%40",
+        "%2f",
+        "%00",
+        ";",
+        "&",
+        "=",
+    ]
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_another_parser_connects_to_the_same_place(rest: str) -> None:
+    """What is handed on (to git, say) leads another parser to the host and port that were vetted."""
+    try:
+        target = Target.parse(f"https://{rest}")
+    except UrlError:
+        return
+    there = urlsplit(target.url)
+    assert (there.scheme, there.hostname, there.port or 443) == ("https", target.host, target.port)
+    assert there.username is None
+    assert Target.parse(target.url).url == target.url
