@@ -12,6 +12,7 @@ from goproxy_mirror.errors import SourceUnavailable
 from goproxy_mirror.process import Completed, Limits
 from goproxy_mirror.vcs import gitbare, giterrors, packs
 from goproxy_mirror.vcs.gitcmd import REMOTE, Git, Remote
+from goproxy_mirror.vcs.gitprogress import pack_progress
 from goproxy_mirror.vcs.gitremote import Endpoint
 
 _FETCH = ("fetch", "--quiet", "--no-progress", "--no-write-fetch-head", "--no-auto-maintenance", "--force")
@@ -73,15 +74,16 @@ class Fetcher:
         limits = self._limits if at_most is None else replace(self._limits, file_size=at_most)
 
         async def attempt(remote: Remote) -> Completed:
-            return await self._git.run(
-                repository,
-                arguments,
-                remote=replace(remote, promising=leaving_out is not None),
-                stdin=stdin,
-                timeout=self._timeout,
-                limits=limits,
-                inherit=(lock,),
-            )
+            async with pack_progress(repository):
+                return await self._git.run(
+                    repository,
+                    arguments,
+                    remote=replace(remote, promising=leaving_out is not None),
+                    stdin=stdin,
+                    timeout=self._timeout,
+                    limits=limits,
+                    inherit=(lock,),
+                )
 
         done = await self._endpoint.talk(attempt)
         if done.returncode != 0:
