@@ -31,20 +31,20 @@ async def test_a_tile_in_memory_belongs_to_its_own_history() -> None:
     """The same coordinates in a tree of another history have other hashes, whatever is remembered or kept."""
     database, other = two_histories()
     ops = FakeOps([database])
-    tiles = ProvenTiles("sum.world.test", ops, 8)
+    tiles = ProvenTiles("sum.world.test", ops)
     for each in (database, other, database):
         ops.places = [each]
         hashes = await tiles.hashes(tree_of(each), [Node(0, 5), Node(0, 200), Node(0, 650)])
         assert hashes == tuple(leaf(each.records[number]) for number in (5, 200, 650))
     ops.places = [other.mirror(sumlies.outage)]
     with pytest.raises(Unproven):
-        await ProvenTiles("sum.world.test", ops, 8).hashes(tree_of(other), [Node(0, 5)])
+        await ProvenTiles("sum.world.test", ops).hashes(tree_of(other), [Node(0, 5)])
 
 
 async def test_nodes_of_every_level() -> None:
     """Inner nodes are made of the tiles below them."""
     database, _ = two_histories()
-    tiles = ProvenTiles("sum.world.test", FakeOps([database]), 8)
+    tiles = ProvenTiles("sum.world.test", FakeOps([database]))
     nodes = [Node(level, 0) for level in range(10)]
     hashes = await tiles.hashes(tree_of(database), nodes)
     assert hashes == tuple(database.root(1 << level) for level in range(10))
@@ -57,7 +57,7 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     database = SumDB()
     database.fill(2100)
     ops = FakeOps([database])
-    tiles = ProvenTiles("sum.world.test", ops, 8)
+    tiles = ProvenTiles("sum.world.test", ops)
     trees = [Tree(size, database.root(size)) for size in (2000, 2100)]
     numbers = [number * 256 + 3 for number in range(7)] * 3
     found = await asyncio.gather(
@@ -77,14 +77,14 @@ async def test_a_circle_is_said_as_one() -> None:
 
     ops.before = before
     with pytest.raises(Loop):
-        await ProvenTiles("sum.world.test", ops, 8).hashes(tree_of(database), [Node(0, 5)])
+        await ProvenTiles("sum.world.test", ops).hashes(tree_of(database), [Node(0, 5)])
 
 
 async def test_who_had_the_wrong_tile_is_named() -> None:
     """All who were asked, and the first as the source."""
     database, _ = two_histories()
     ops = FakeOps([database.mirror(sumlies.forged_tile(0)), database.mirror(sumlies.forged_tile(0))])
-    tiles = ProvenTiles("sum.world.test", ops, 8)
+    tiles = ProvenTiles("sum.world.test", ops)
     with pytest.raises(
         SecurityError, match=r"https://place0\.test and https://place1\.test had it"
     ) as failure:

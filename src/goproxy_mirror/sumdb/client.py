@@ -67,15 +67,12 @@ class Client:
     `Unproven` (nobody could say), `StorageError` (the newest head could not be read or written) and `Loop`.
     """
 
-    def __init__(
-        self, key: VerifierKey, ops: Ops, *, height: int = HEIGHT, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, key: VerifierKey, ops: Ops, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._key = key
         self._ops = ops
-        self._height = height
         self._clock = clock
-        self._tiles = ProvenTiles(key.name, ops, height)
-        self._history = History(key, ops, self._tiles, height)
+        self._tiles = ProvenTiles(key.name, ops)
+        self._history = History(key, ops, self._tiles)
         self._shared = Shared()
         self._refreshed: float | None = None
 
@@ -132,13 +129,13 @@ class Client:
         except Malformed as error:
             raise BadRequest(str(error)) from None
         await self._history.refuse_fork()
-        if tile.height != self._height:
-            raise NotFound(f"{path}: the tiles of {self.name} have height {self._height}")
+        if tile.height != HEIGHT:
+            raise NotFound(f"{path}: the tiles of {self.name} have height {HEIGHT}")
         head = await self._history.newest()
-        held = widest(max(tile.level, 0), tile.index, head.tree.size, self._height)
+        held = widest(max(tile.level, 0), tile.index, head.tree.size)
         if held is None or held.width < tile.width:
             head = await self._refresh()
-            held = widest(max(tile.level, 0), tile.index, head.tree.size, self._height)
+            held = widest(max(tile.level, 0), tile.index, head.tree.size)
         if held is None or held.width < tile.width:
             raise NotFound(f"{path} is not in the tree of {head.tree.size} records of {self.name}")
         hashes = (await self._tiles.bodies(head.tree, [held]))[held][: tile.size]

@@ -33,11 +33,10 @@ class Head:
 class History:
     """The newest verified head, shared with other processes through `ops`, and never replaced by an older one."""
 
-    def __init__(self, key: VerifierKey, ops: Ops, tiles: ProvenTiles, height: int) -> None:
+    def __init__(self, key: VerifierKey, ops: Ops, tiles: ProvenTiles) -> None:
         self._key = key
         self._ops = ops
         self._tiles = tiles
-        self._height = height
         self._read = Head(EMPTY_TREE, b"")
 
     async def newest(self) -> Head:
@@ -85,7 +84,7 @@ class History:
         hashes = await self._tiles.hashes(newer.tree, [*nodes, *extra])
         root = root_hash(hashes[: len(nodes)])
         if root != older.tree.root:
-            tiles = [tile_of(node, newer.tree.size, self._height) for node in nodes]
+            tiles = [tile_of(node, newer.tree.size) for node in nodes]
             await self._alarm(older, newer, root, await self._tiles.bodies(newer.tree, tiles))
 
     async def _alarm(self, older: Head, newer: Head, root: bytes | None, tiles: Mapping[Tile, bytes]) -> None:

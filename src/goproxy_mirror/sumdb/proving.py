@@ -48,23 +48,22 @@ class ProvenTiles:
     """The tiles of one database. The methods raise `SecurityError` where no place has a tile that belongs to the signed tree,
     `Unproven` where nobody could be asked, `Loop` where a question came back to us."""
 
-    def __init__(self, name: str, ops: Ops, height: int) -> None:
+    def __init__(self, name: str, ops: Ops) -> None:
         self._name = name
         self._ops = ops
-        self._height = height
         self._shared = Shared()
         self._full: OrderedDict[Tile, tuple[bytes, bytes]] = OrderedDict()
         self._edges: OrderedDict[Tree, Mapping[Tile, bytes]] = OrderedDict()
 
     async def hashes(self, tree: Tree, nodes: Sequence[Node]) -> tuple[bytes, ...]:
         """The hashes of nodes of the tree."""
-        tiles = [tile_of(node, tree.size, self._height) for node in nodes]
+        tiles = [tile_of(node, tree.size) for node in nodes]
         bodies = await self.bodies(tree, tiles)
         return tuple(hash_in(tile, bodies[tile], node) for tile, node in zip(tiles, nodes, strict=True))
 
     async def bodies(self, tree: Tree, tiles: Iterable[Tile]) -> Mapping[Tile, bytes]:
         """Those tiles, each as wide as it is in the tree, and all that prove them."""
-        edges = edge(tree.size, self._height)
+        edges = edge(tree.size)
         inner = {each for tile in tiles for each in chain(tile, tree.size) if each.is_full}
         known = self._edges.get(tree)
         wanted = {tile for tile in inner if tile not in self._full}.union(edges if known is None else ())
@@ -91,11 +90,11 @@ class ProvenTiles:
 
     async def _prove_edge(self, tree: Tree, brought: dict[Tile, _Brought]) -> dict[Tile, bytes]:
         """The edge tiles that give the root. Which one is wrong cannot be told, so others are asked for all of them."""
-        edges = edge(tree.size, self._height)
+        edges = edge(tree.size)
         candidates = {tile: [brought[tile]] for tile in edges}
         while True:
             bodies = {tile: [each.body for each in found] for tile, found in candidates.items()}
-            proven = proven_edge(tree, bodies, self._height)
+            proven = proven_edge(tree, bodies)
             if proven is not None:
                 for tile, found in candidates.items():
                     brought[tile] = next(each for each in found if each.body == proven[tile])
