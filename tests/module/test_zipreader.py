@@ -10,7 +10,7 @@ import pytest
 
 from goproxy_mirror.module.modzip import ZipWriter
 from goproxy_mirror.module.zipreader import MAX_BYTES, InvalidZip, ZipReader
-from tests.module.zipkit import archive, deflated, end, entry, with_attributes
+from tests.module.zipkit import Pipe, archive, deflated, end, entry, with_attributes
 
 PREFIX = "example.com/m@v1.0.0/"
 GO_MOD = b"module example.com/m\n"
@@ -116,18 +116,6 @@ def test_our_own_zips_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_other_programs_zips_are_read(tmp_path: Path, method: int, seekable: bool) -> None:
     """Zips with folders, permissions and times, with sizes before or behind the data, are as good."""
-
-    class Pipe:
-        """A file that only takes bytes."""
-
-        def __init__(self) -> None:
-            self.data = b""
-
-        def write(self, data: bytes) -> int:
-            self.data += data
-            return len(data)
-
-        def flush(self) -> None: ...
 
     pipe = Pipe()
     path = tmp_path / "x.zip"

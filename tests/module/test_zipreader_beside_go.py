@@ -6,7 +6,7 @@ import random
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from goproxy_mirror.module.path import ModulePath, unescape
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.module.zipcheck import check_members
 from goproxy_mirror.module.zipreader import InvalidZip, ZipReader
-from tests.module.zipkit import Part, archive, deflated, entry, with_attributes
+from tests.module.zipkit import Part, Pipe, archive, deflated, entry, with_attributes
 from tests.world.modules import Modules
 from tests.world.readzip import Files, GoReader, digest
 from tests.world.zips import h1
@@ -31,7 +31,7 @@ Check = Callable[[bytes], bool]
 @pytest.fixture(scope="module")
 def go(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoReader]:
     """Go's reader."""
-    with GoReader(tmp_path_factory.mktemp("readzip")) as go:
+    with closing(GoReader(tmp_path_factory.mktemp("readzip"))) as go:
         yield go
 
 
@@ -65,21 +65,8 @@ def _ours(folder: Path) -> bytes:
     return (folder / "x.zip").read_bytes()
 
 
-class _Pipe:
-    """A file that cannot be sought, so that sizes follow the data."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def write(self, data: bytes) -> int:
-        self.data += data
-        return len(data)
-
-    def flush(self) -> None: ...
-
-
 def _piped() -> bytes:
-    pipe = _Pipe()
+    pipe = Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as made:  # type: ignore[call-overload]
         made.writestr("m/", b"")
         made.writestr("m/a", b"abc" * 9)

@@ -64,3 +64,18 @@ def with_attributes(name: bytes, attributes: int) -> Part:
     """A file that Unix has these attributes for."""
     local, central = entry(name)
     return local, lambda offset: central(offset, made_by=3 << 8, attributes=attributes)  # type: ignore[call-arg]
+
+
+class Pipe:
+    """A file that only takes bytes, and cannot be sought in: a zip that is written to it has its sizes behind the data."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, data: bytes) -> int:
+        """Take bytes."""
+        self.data += data
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> It
     folder = tmp_path_factory.mktemp("enclosed")
     with ExitStack() as stack:
         internet = stack.enter_context(Internet(folder / "internet", authority))
-        enclave = stack.enter_context(Enclave(folder / "enclave", internet.port))
+        enclave = stack.enter_context(closing(Enclave(folder / "enclave", internet.port)))
         # There is no checksum database here: what comes from a module's own repository is believed.
         env = internet.certificates() | {"GONOSUMDB": "*.test"}
 

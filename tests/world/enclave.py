@@ -20,8 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 from tests.world.connect_proxy import pump
 from tests.world.server import Answer, Server, answered
@@ -85,7 +84,7 @@ class Enclave:
         enter = ("nsenter", "--target", str(self._helper.pid), *_NAMESPACES, "--preserve-credentials", "--")
         return (*enter, *argv)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End it; programs inside are not ended."""
         self.closing.set()
         self._accepting.join(30)
@@ -146,14 +145,6 @@ class Enclave:
         head = question[:2] + struct.pack(">5H", status, 1, len(found), 0, 0)
         records = (b"\xc0\x0c" + struct.pack(">2HLH", kind, 1, 0, len(data)) + data for data in found)
         return head + question[12 : at + 5] + b"".join(records)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 class EnclosedServer(Server):

@@ -8,8 +8,6 @@ import json
 import struct
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.world.go import Go
 
@@ -18,7 +16,7 @@ Files = list[tuple[bytes, bytes]]
 
 
 class GoReader:
-    """What Go reads. The program is built in a folder, and runs until `stop`."""
+    """What Go reads. The program is built in a folder, and runs until `close`."""
 
     def __init__(self, folder: Path) -> None:
         go = Go(folder / "go", goproxy="off")
@@ -38,17 +36,9 @@ class GoReader:
             return None
         return [(base64.b64decode(each["Name"]), base64.b64decode(each["Sha256"])) for each in said["Files"]]
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End it."""
         self._process.communicate()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def digest(content: bytes) -> bytes:
