@@ -13,7 +13,11 @@ from goproxy_mirror import __version__
 from goproxy_mirror.cli.goproxyio import REPLACEMENTS
 from goproxy_mirror.cli.main import main, status_of
 
-COMMANDS = (["serve"], ["run"], ["fetch"], ["config", "show"], ["config", "check"], ["env"], ["version"])
+COMMANDS = (
+    *(["serve"], ["run"], ["fetch"], ["config", "show"], ["config", "check"], ["env"], ["verify"]),
+    *(["mirrors", "list"], ["mirrors", "test"], ["sumdb", "status"], ["sumdb", "forget-fork"]),
+    ["version"],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +71,19 @@ def test_unknown_flag(command: list[str], capsys: pytest.CaptureFixture[str]) ->
         (["config", "check", "--listen", ":80", "--private", "corp.example"], "--private-to-all"),
         (["env", "--shell", "zsh"], "fish"),
         (["env", "--socket", "/run/x.sock"], "Unix socket"),
+        (["verify", "golang.org/x/text@"], "allowed are MODULE, MODULE@VERSION"),
+        (["verify", "https://golang.org"], "allowed are MODULE"),
+        (["verify", "--older-than", "soon"], "allowed is a time"),
+        (["verify", "--older-than", "1h", "--anew"], "two different things"),
+        (["verify", "--data", "/missing"], "there is no such folder"),
+        (["mirrors"], "Missing command"),
+        (["mirrors", "list", "absent.example/*"], "no rule is named so"),
+        (["mirrors", "list", "a", "b"], "b"),
+        (["mirrors", "test", "--timeout", "0s"], "allowed is a time from 1s"),
+        (["mirrors", "test", "Not.Example/m!"], "invalid"),
+        (["sumdb", "statsu"], "status"),
+        (["sumdb", "forget-fork"], "NAME"),
+        (["sumdb", "forget-fork", "sum.golang.org"], "no evidence"),
         (["version", "x"], "x"),
         (["srve"], "serve"),
         (["--nonsense"], "--nonsense"),

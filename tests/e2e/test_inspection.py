@@ -8,95 +8,29 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import StartServer
-from tests.world.go import clean_environment
+from tests.e2e.inspecting import DATABASE, NEWEST, Done, Inspected
 from tests.world.internet import Internet
 from tests.world.modules import CHECK, CHECK_VERSION, MOD, MOD_VERSIONS, Modules
 from tests.world.polling import eventually
-from tests.world.server import Server, program
 from tests.world.store import published_files
 from tests.world.sumdb import SumDB, mount
 from tests.world.sumlies import forked_tree, held, missing, on, outage
 from tests.world.upstream import Upstream
 
-NEWEST = MOD_VERSIONS[-1]
-DATABASE = "sums.example"
 ZIP = f"{MOD}/@v/{NEWEST}.zip"
 GO_MOD = f"{MOD}/@v/{NEWEST}.mod"
 INFO = f"{MOD}/@v/{NEWEST}.info"
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        """Its lines of JSON."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """What `verify --json` says at the end."""
-        found: dict[str, Any] = self.lines[-1]["summary"]
-        return {word: count for word, count in found.items() if count}
-
-    def word(self, file: str) -> str | None:
-        """What `verify --json` says of a file."""
-        return next((str(line["verdict"]) for line in self.lines if line.get("file") == file), None)
-
-
-@dataclass
-class World:
-    """A store that a server has filled, a database with a record of every kept module, and the commands."""
-
-    internet: Internet
-    modules: Modules
-    database: SumDB
-    server: Server
-    folder: Path
-
-    @property
-    def store(self) -> Path:
-        return self.server.store
-
-    def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        """A command line on the server's folders, and its environment."""
-        home = self.folder / "operator"
-        home.mkdir(exist_ok=True)
-        common = ("--data", str(self.server.data), "--gosumdb", f"{self.database.vkey} https://{DATABASE}")
-        env = {**clean_environment(home), **self.internet.env(), "COLUMNS": "80"}
-        return [*program(*arguments), *common], env
-
-    def run(self, *arguments: str) -> Done:
-        """Run a command to its end."""
-        line, env = self.command(*arguments)
-        done = subprocess.run(line, env=env, capture_output=True, check=False, timeout=120, text=True)
-        return Done(done.returncode, done.stdout, done.stderr)
-
-    def spoil(self, key: str, change: Callable[[bytes], bytes] | None = None) -> None:
-        """Change a stored file behind everybody's back; by default one bit in its middle."""
-        file = self.store / key
-        body = file.read_bytes()
-        middle = len(body) // 2
-        flipped = body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
-        file.write_bytes(change(body) if change else flipped)
-
-
 @pytest.fixture
 def world(
     internet: Internet, modules: Modules, start_server: StartServer, upstream: Upstream, tmp_path: Path
-) -> World:
+) -> Inspected:
     """Every kept version of golang.org/x/mod is stored, and a pseudo-version of another module."""
     database = SumDB()
     database.add_tree(modules.tree)
@@ -111,19 +45,19 @@ def world(
             assert server.get(f"/{path}/@v/{version}.{ending}").status == 200
     count = 2 * len(wanted)
     database.asked.clear()
-    made = World(internet, modules, database, server, tmp_path)
+    made = Inspected(internet, modules, database, server, tmp_path)
     eventually(lambda: len(proven_files(made)) == count, what="the records of all files")
     return made
 
 
-def proven_files(world: World) -> list[str]:
+def proven_files(world: Inspected) -> list[str]:
     """The files that the state has as proven."""
     with sqlite3.connect(world.server.data / "state" / "state.db") as state:
         rows = state.execute("SELECT key FROM provenance WHERE proven_by IS NOT NULL").fetchall()
     return [str(key) for (key,) in rows]
 
 
-def quarantined(world: World) -> list[str]:
+def quarantined(world: Inspected) -> list[str]:
     """The keys of what was taken out."""
     folder = world.server.data / "state" / "quarantine"
     return sorted(
@@ -134,7 +68,7 @@ def quarantined(world: World) -> list[str]:
 # verify.
 
 
-def test_store_that_is_right(world: World) -> None:
+def test_store_that_is_right(world: Inspected) -> None:
     """Positive control: everything is proven, nothing is touched, and the status is 0."""
     before = published_files(world.store)
     done = world.run("verify", "--json")
@@ -150,7 +84,7 @@ def test_store_that_is_right(world: World) -> None:
 
 
 @pytest.mark.parametrize("key", [ZIP, GO_MOD])
-def test_flipped_bit_while_it_is_served(world: World, key: str) -> None:
+def test_flipped_bit_while_it_is_served(world: Inspected, key: str) -> None:
     """It is found and taken out beside the running server, which fetches it anew when it is asked."""
     world.spoil(key)
     done = world.run("verify", "--json")
@@ -163,7 +97,7 @@ def test_flipped_bit_while_it_is_served(world: World, key: str) -> None:
     assert (again.status, again.word(key)) == (0, None)
 
 
-def test_go_mod_takes_its_info_and_its_line_in_the_list_along(world: World) -> None:
+def test_go_mod_takes_its_info_and_its_line_in_the_list_along(world: Inspected) -> None:
     """What the quarantined go.mod vouched for goes with it, and the list names what is held."""
     world.spoil(GO_MOD)
     assert world.run("verify").status == 1
@@ -180,7 +114,7 @@ def test_go_mod_takes_its_info_and_its_line_in_the_list_along(world: World) -> N
     ],
     ids=["no JSON", "another version", "a page"],
 )
-def test_info_that_is_none(world: World, change: Callable[[bytes], bytes]) -> None:
+def test_info_that_is_none(world: Inspected, change: Callable[[bytes], bytes]) -> None:
     """An `.info` that is not that version's is taken out; its go.mod stays."""
     world.spoil(INFO, change)
     done = world.run("verify", "--json")
@@ -196,7 +130,7 @@ def test_info_that_is_none(world: World, change: Callable[[bytes], bytes]) -> No
     ],
     ids=["time", "commit"],
 )
-def test_info_of_a_pseudo_version_that_disagrees_with_it(world: World, said: dict[str, object]) -> None:
+def test_info_of_a_pseudo_version_that_disagrees_with_it(world: Inspected, said: dict[str, object]) -> None:
     """A pseudo-version says its time and its commit."""
     key = f"{CHECK}/@v/{CHECK_VERSION}.info"
     world.spoil(key, lambda body: json.dumps(json.loads(body) | said).encode())
@@ -204,7 +138,7 @@ def test_info_of_a_pseudo_version_that_disagrees_with_it(world: World, said: dic
     assert (done.status, done.word(key)) == (1, "quarantined"), done.out
 
 
-def test_list_is_made_anew(world: World) -> None:
+def test_list_is_made_anew(world: Inspected) -> None:
     """A list that names what is not stored is no loss, and no failure."""
     listed = world.store / MOD / "@v" / "list"
     right = listed.read_text()
@@ -214,7 +148,7 @@ def test_list_is_made_anew(world: World) -> None:
     assert listed.read_text() == right
 
 
-def test_database_that_cannot_be_asked(world: World) -> None:
+def test_database_that_cannot_be_asked(world: Inspected) -> None:
     """What nobody can vouch for is counted apart and left (status 3); what differs from what was proven once is wrong all the same."""
     (world.server.data / "state" / "sumdb").rename(world.folder / "forgotten")
     world.database.lie(outage)
@@ -229,7 +163,7 @@ def test_database_that_cannot_be_asked(world: World) -> None:
 
 
 @pytest.mark.parametrize("lie", ["a no", "a fork"])
-def test_database_that_lies_takes_nothing_out(world: World, lie: str) -> None:
+def test_database_that_lies_takes_nothing_out(world: Inspected, lie: str) -> None:
     """Neither a missing record nor a second history says that a stored file is wrong."""
     (world.server.data / "state" / "sumdb").rename(world.folder / "forgotten")
     world.database.fill(300)
@@ -239,7 +173,7 @@ def test_database_that_lies_takes_nothing_out(world: World, lie: str) -> None:
     assert done.summary["unproven"] == 2 * len(MOD_VERSIONS) + 2
 
 
-def test_what_is_named(world: World) -> None:
+def test_what_is_named(world: Inspected) -> None:
     """A version, a module, a glob; what is not stored is said in one line."""
     for names, versions in (
         ([f"{MOD}@{NEWEST}"], 1),
@@ -254,7 +188,7 @@ def test_what_is_named(world: World) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_goes_on(world: World, sign: signal.Signals) -> None:
+def test_interrupted_run_goes_on(world: Inspected, sign: signal.Signals) -> None:
     """It ends with a summary; the next run looks at the rest only, and after that everything is looked at again."""
     for kept in (world.server.data / "state" / "sumdb").rglob("mod@*"):
         kept.unlink()
@@ -288,7 +222,7 @@ def test_interrupted_run_goes_on(world: World, sign: signal.Signals) -> None:
     assert (third.summary.get("skipped"), third.summary["proven"]) == (None, 2 * len(MOD_VERSIONS) + 2)
 
 
-def test_store_that_is_not_there(world: World) -> None:
+def test_store_that_is_not_there(world: Inspected) -> None:
     """A folder that is misspelt is no store without faults."""
     line, env = world.command("verify")
     line[line.index("--data") + 1] = str(world.folder / "absent")
@@ -298,7 +232,7 @@ def test_store_that_is_not_there(world: World) -> None:
     assert not (world.folder / "absent").exists()
 
 
-def test_words_for_people(world: World) -> None:
+def test_words_for_people(world: Inspected) -> None:
     """What failed and a summary on stdout, no colours where nobody sees them, and nothing is cut."""
     world.spoil(ZIP)
     done = world.run("verify")

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from goproxy_mirror.cli import plain
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
-from goproxy_mirror.cli.run import for_one_command
+from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.config import Loaded, Settings
 from goproxy_mirror.config.values import seconds
 from goproxy_mirror.errors import SettingError
@@ -57,7 +57,7 @@ def list_(
     """
     from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
 
-    listing = asyncio.run(app.list_places(for_one_command(loaded), pattern))
+    listing = asyncio.run(app.list_places(quietly(loaded), pattern))
     if as_json:
         _say_listing_as_json(listing)
     else:
@@ -81,7 +81,7 @@ def try_(
 ) -> int:
     """Try each place with small real requests: which versions it has, and whether the newest go.mod is the recorded one.
 
-    A rule with {names} is tried by a module that you name, else by a stored one, or a built-in example. Lies are remembered.
+    A rule with {names} is tried by a module that you name, else by a stored one, or one that is built in. Lies are remembered.
 
     The status is 1 if a rule has no place that lives.
 
@@ -95,7 +95,7 @@ def try_(
         patience = seconds(1, 3600)(timeout)
     except ValueError as error:
         raise SettingError(f'--timeout "{timeout}": {error}') from None
-    return asyncio.run(_test(for_one_command(loaded), wanted or [], patience, as_json=as_json))
+    return asyncio.run(_test(quietly(loaded), wanted or [], patience, as_json=as_json))
 
 
 async def _test(settings: Settings, wanted: Sequence[str], patience: float, *, as_json: bool) -> int:
@@ -143,11 +143,11 @@ def _say_hosts(hosts: Sequence[HostHealth]) -> None:
         f"{'Hosts':<{width}}{'answers in':>10}  {'95% within':>10}  {'failed':>6}  {'requests':>8}  last"
     )
     for each in sorted(hosts, key=lambda each: each.host):
-        slow = plain.took(each.slow) if each.slow else "–"
-        typer.echo(
-            f"{each.host:<{width}}{plain.took(each.seconds):>10}  {slow:>10}  {each.failures:>6.0%}  {each.requests:>8,}  "
-            f"{plain.ago(each.seen)}"
+        slow = plain.took(each.slow or None)
+        line = (
+            f"{each.host:<{width}}{plain.took(each.seconds or None):>10}  {slow:>10}  {each.failures:>6.0%}"
         )
+        typer.echo(f"{line}  {each.requests:>8,}  {plain.ago(each.seen)}")
 
 
 def _say_lies(lies: Sequence[Lie]) -> None:

@@ -63,6 +63,14 @@ def for_one_command(loaded: Loaded) -> Settings:
     return with_own_credentials(loaded.settings.model_copy(update=changed))
 
 
+def quietly(loaded: Loaded) -> Settings:
+    """The same for a command whose output is what would be logged: only what must not be missed is logged as well."""
+    settings = for_one_command(loaded)
+    return (
+        settings if "log_level" in loaded.origins else settings.model_copy(update={"log_level": "critical"})
+    )
+
+
 def _hidden(settings: Settings) -> Settings:
     """The settings with a path before every route that nobody else on the machine knows, where there is something to hide.
 

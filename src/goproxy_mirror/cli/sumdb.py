@@ -12,7 +12,7 @@ import typer
 
 from goproxy_mirror.cli import plain
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
-from goproxy_mirror.cli.run import for_one_command
+from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.config import Loaded, Settings
 from goproxy_mirror.errors import SettingError
 from goproxy_mirror.ports import FileCounts
@@ -38,7 +38,7 @@ def status(
       goproxy-mirror sumdb status
       goproxy-mirror sumdb status --json
     """
-    settings = for_one_command(loaded)
+    settings = quietly(loaded)
     reports, counts = asyncio.run(_asked(settings))
     proving = [each for each in reports if each.name == settings.gosumdb.name]
     if as_json:
@@ -55,7 +55,7 @@ def status(
 
 
 @program.command(name="forget-fork")
-@with_settings("Folders", "Log")
+@with_settings(*NOT_LISTENING)
 def forget_fork(
     loaded: Loaded,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The database, as `sumdb status` names it.")],
@@ -74,7 +74,7 @@ def forget_fork(
       goproxy-mirror sumdb forget-fork sum.golang.org > evidence.txt
       goproxy-mirror sumdb forget-fork sum.corp.example --and-tree --yes
     """
-    return asyncio.run(_forget(for_one_command(loaded), name, and_tree=and_tree, yes=yes))
+    return asyncio.run(_forget(quietly(loaded), name, and_tree=and_tree, yes=yes))
 
 
 async def _asked(settings: Settings) -> tuple[Sequence[DatabaseReport], FileCounts]:
@@ -141,10 +141,12 @@ def _words(place: PlaceReport) -> str:
     elif place.seconds is not None:
         words = f"reachable, {plain.took(place.seconds)}: {place.reason}"
     else:
-        words = f"unreachable: {place.reason}"
+        words = f"cannot be asked: {place.reason}"
     known = place.health
     if known is not None and known.requests:
-        words += f" (before: {plain.took(known.seconds)}, {known.failures:.0%} failed, {known.requests:,} requests)"
+        requests = "1 request" if known.requests == 1 else f"{known.requests:,} requests"
+        time = plain.took(known.seconds or None)
+        words += f"\n    before: {requests}, {known.failures:.0%} failed, answers in {time}"
     return words
 
 
@@ -183,7 +185,7 @@ def _as_json(report: DatabaseReport) -> dict[str, object]:
 def _place_as_json(place: PlaceReport) -> dict[str, object]:
     said: dict[str, object] = {
         "url": place.url,
-        "reachable": place.seconds is not None,
+        "answers": place.seconds is not None,
         "seconds": None if place.seconds is None else round(place.seconds, 3),
         "records": place.size,
         "agrees": place.agrees,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
-from goproxy_mirror.cli.run import for_one_command
+from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.cli.scrubreport import ScrubReport
 from goproxy_mirror.config import Loaded, Settings
 from goproxy_mirror.config.values import seconds
@@ -60,7 +60,7 @@ def verify(
     except ValueError as error:
         raise SettingError(f'--older-than "{older_than}": {error}') from None
     try:
-        return asyncio.run(_verify(for_one_command(loaded), wanted, oldest, anew=anew, as_json=as_json))
+        return asyncio.run(_verify(quietly(loaded), wanted, oldest, anew=anew, as_json=as_json))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # by SIGTERM
 

@@ -27,7 +27,7 @@ class Selection:
     def parse(cls, text: str) -> Selection:
         """Read an argument. Raises `SettingError`."""
         path, at, version = text.partition("@")
-        if not path or "," in path or path.startswith("/") or not is_glob(path):
+        if not path or set(",:") & set(path) or path.startswith("/") or not is_glob(path):
             raise SettingError(f'"{text}" names no module; {_ALLOWED}')
         if not at:
             return cls(text, path)

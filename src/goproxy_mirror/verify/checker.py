@@ -151,7 +151,7 @@ class Checker:
             await self._lied(mv, kind, known, hash_, witness)
             raise SecurityError(
                 f"{mv}{kind.value}: what {_who(witness)} has is not what was published: its hash is {hash_}, and "
-                f"{records.name} has recorded {known}. It was not stored",
+                f"{records.name} has recorded {known}{'. It was not stored' if witness is not None else ''}",
                 source=_source(witness),
             )
         return Proof(hash_, records.name, record.tree)

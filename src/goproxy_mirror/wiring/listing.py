@@ -8,7 +8,7 @@ from itertools import groupby
 
 from goproxy_mirror.config import Settings
 from goproxy_mirror.config.rules import MirrorRule, builtin_mirrors
-from goproxy_mirror.config.tables import places_of
+from goproxy_mirror.config.tables import SUM_GOLANG_NAMES, places_of
 from goproxy_mirror.config.upstreams import Upstreams, same_syntax
 from goproxy_mirror.module.patterns import expand, match_globs
 from goproxy_mirror.module.sshaddress import SSHAddress, is_ssh
@@ -53,14 +53,14 @@ def listed_rules(settings: Settings, hosts: Hosts, wanted: str = "") -> Iterator
 
 
 def chosen_mirrors(settings: Settings, wanted: str) -> Iterator[Filled]:
-    """The mirror rules, own ones first and then the more particular first, with what the rewrites make of their URLs."""
+    """The mirror rules by their left sides, own ones first, with what the rewrites make of their URLs."""
     rules = rules_of(settings)
     tables: tuple[tuple[RuleKind, Iterable[MirrorRule]], ...] = (
         ("own", settings.mirrors),
         ("built-in", builtin_mirrors() if settings.builtin_mirrors else ()),
     )
     for kind, table in tables:
-        for rule in sorted(table, key=lambda each: each.pattern.specificity, reverse=True):
+        for rule in sorted(table, key=lambda each: each.pattern.text):
             match = rule.pattern.match(wanted) if may_be_module(wanted) else None
             found = rules.find(wanted) if match is not None else None
             if found is not None and match is not None and found.own == (kind == "own"):
@@ -87,8 +87,12 @@ def chosen_upstreams(settings: Settings, wanted: str) -> Iterator[tuple[str, Ups
 
 
 def databases(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """The places of each checksum database, the proving one first."""
-    known = places_of(settings.gosumdb, settings.sumdb, settings.upstream)
+    """The places of each checksum database, the proving one first; other names of one that has the same places are left out."""
+    known = dict(places_of(settings.gosumdb, settings.sumdb, settings.upstream))
+    main, *others = SUM_GOLANG_NAMES
+    for name in others:
+        if known.get(name) == known.get(main):
+            known.pop(name, None)
     return dict(sorted(known.items(), key=lambda item: item[0] != settings.gosumdb.name))
 
 

@@ -63,6 +63,11 @@ class Bench:
 
         What is wanted is as for `listed_rules`. Raises `SettingError` where it names no rule.
         """
+        for want in filter(may_be_module, wanted):
+            try:
+                ModulePath.parse(want)
+            except NotFound as error:
+                raise SettingError(f'"{want}": {error.message}') from None
         until = asyncio.get_running_loop().time() + timeout
         trials = Trials(self.verifier, until=until)
         stored = await self._stored(wanted)
@@ -108,7 +113,8 @@ class Bench:
 
     async def _mirror(self, filled: Filled, want: str, stored: Sequence[str], trials: Trials) -> TriedRule:
         left = filled.rule.pattern.text
-        path = want if filled.rule.pattern.match(want) else self._example(filled, stored)
+        named = may_be_module(want) and filled.rule.pattern.match(want)
+        path = want if named else self._example(filled, stored)
         if not path:
             return TriedRule(filled.kind, left, "", (), _NO_EXAMPLE)
         fitting = (each for each in chosen_mirrors(self.settings, path) if each.rule is filled.rule)
@@ -148,7 +154,7 @@ class Bench:
         seen: set[str] = set()
         for want in wanted or ("",):
             for glob, steps in chosen_upstreams(self.settings, want):
-                if glob not in seen:
+                if glob not in seen and any(step.kind in {"url", "file"} for step in steps):
                     seen.add(glob)
                     yield self._list(glob, steps, want, stored, trials)
 
@@ -169,8 +175,7 @@ class Bench:
             if source is not None:
                 place = Place(step.name, host_of(step.url) if step.kind == "url" else None)
                 candidates.append(Candidate(place, source, self._named(source)))
-        note = "" if candidates else "there is no upstream in this list"
-        return TriedRule("upstream", glob, path, await trials.over(ModulePath.parse(path), candidates), note)
+        return TriedRule("upstream", glob, path, await trials.over(ModulePath.parse(path), candidates))
 
     def _upstream(self, step: UpstreamStep) -> UpstreamSource | DirectorySource | None:
         if step.kind == "url":
