@@ -68,10 +68,9 @@ def lead_to(internet: Internet, way: str, name: str, url: str) -> str:
         case "redirect":
             internet.answer(path, lambda exchange: exchange.reply(302, b"", {"Location": f"{url}?go-get=1"}))
         case "moved":
-            # A host that moved to where nobody answers is left alone for a while, so each has its own.
-            internet.page(path, f"{path} git https://{name.lower()}.moved.test/repo")
+            internet.page(path, f"{path} git https://pub.test/{path}.repo")
             internet.answer(
-                f"{name.lower()}.moved.test",
+                f"pub.test/{path}.repo",
                 lambda exchange: exchange.reply(
                     301, b"", {"Location": f"{url}/info/refs?service=git-upload-pack"}
                 ),

@@ -71,7 +71,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> It
 @pytest.mark.parametrize("name", HOSTS)
 def test_v01_to_v15__a_page_leads_inwards(world: World, name: str, way: str) -> None:
     """As a repository, as a proxy, by a redirect of the page or of the repository: 403, and the forward proxy is not asked."""
-    world.internet.reach(f"{name.lower()}.moved.test")
     port = 20_000 + WAYS.index(way)
     path = lead_to(world.internet, way, name, f"https://{HOSTS[name].written}:{port}/there")
     check_refused(world.server, path, 403, "--allow-address")

@@ -93,7 +93,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> It
 
         enclave.names |= {
             "pub.test": [[PUBLIC]],
-            "*.moved.test": [[PUBLIC]],
             "localhost": [["127.0.0.1"]],
         }
         add_honest(internet, folder)
@@ -247,6 +246,22 @@ def test_v17__a_mirror_redirects_to_metadata(world: World) -> None:
     assert mirrored.get(f"/{HONEST}{ROOM}").text == LIST
     opened = world.start("mirrored-opened", *rules[:-1], *OPENED)
     assert (METADATA, PORTS[-12]) in world.visited(opened, f"/{name}{ROOM}")[1]
+
+
+def test_v17__a_repository_redirects_to_where_nobody_answers(world: World) -> None:
+    """I8: that is the fault of no other repository on the host that sent the redirect."""
+    world.enclave.names["silent.test"] = [[SECOND]]
+    place = "pub.test/silent"
+    world.internet.page(place, f"{place} git https://pub.test/silent.repo")
+    there = "https://silent.test:30000/info/refs?service=git-upload-pack"
+    world.internet.answer(
+        "pub.test/silent.repo", lambda exchange: exchange.reply(301, b"", {"Location": there})
+    )
+    world.check_refused(
+        f"/{place}{ROOM}", 502, "silent.test"
+    )  # an honest module of pub.test's is asked for there
+    world.internet.page("pub.test/other", "pub.test/other git https://pub.test/honest.repo")
+    assert world.server.get(f"/pub.test/other{ROOM}").text == LIST
 
 
 def test_v22__the_port_of_another_service(world: World, tmp_path: Path) -> None:

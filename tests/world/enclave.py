@@ -49,7 +49,7 @@ def refused() -> str:
 class Enclave:
     """The network. `visits` lists the address and port of every connection that was made in it, in order.
 
-    `names` maps a host (or `*.domain`) to its answers: each question takes the first and drops it, the last one stays. `lookups` lists every
+    `names` maps a host to its answers: each question takes the first and drops it, the last one stays. `lookups` lists every
     host that was asked for. Connections go on to `port` of the test's own 127.0.0.1.
     """
 
@@ -130,7 +130,7 @@ class Enclave:
             at += size + 1
         (kind,) = struct.unpack_from(">H", question, at + 1)
         name = ".".join(labels).lower()
-        answers = self.names.get(name) or self.names.get("*." + name.partition(".")[2])
+        answers = self.names.get(name)
         found: list[bytes] = []
         if answers is not None:
             # A resolver asks for both kinds at once; the question of the second kind is no second look.

@@ -7,6 +7,7 @@ every mirror that could be read says so. A repository on a local path is one, si
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -199,8 +200,15 @@ class Round:
             self._noes.append(error)
         else:
             if isinstance(error, Unreachable):
-                self._reach.rest(candidate.host or error.host)
+                # Where it has moved to a host that is not there, its own is not to blame, and has other repositories.
+                own = candidate.host if _name(candidate.host or "") == _name(error.host) else None
+                self._reach.rest(own or error.host)
             self._failures.append(error)
+
+
+def _name(host: str) -> str:
+    """A host without its port, which is another one by SSH."""
+    return re.sub(r":\d+\Z", "", host)
 
 
 def _runs(candidates: Iterable[Candidate]) -> list[tuple[bool, list[Candidate]]]:

@@ -89,6 +89,7 @@ class Endpoint:
         self._slots = slots or Slots()
         self._transport = transport
         self._moved: tuple[str, float] | None = None
+        self._there = ""
         self._broke = -_BROKEN_SECONDS
         self.local = local_path(url) if trusted else None
         if self.local is not None:
@@ -137,7 +138,7 @@ class Endpoint:
     def failure(self, done: Completed) -> MirrorError:
         """What a command that failed says about the remote."""
         credential = self._credential.name if self._credential is not None else None
-        return giterrors.failure(done.stderr, url=self.name, host=self.host, credential=credential)
+        return giterrors.failure(done.stderr, url=self.name, host=self._there, credential=credential)
 
     async def _attempt(self, attempt: Attempt) -> Completed:
         remote = await self._remote()
@@ -147,7 +148,7 @@ class Endpoint:
                 done = await attempt(remote)
         except SourceTimeout as late:
             if self._transport is not None and self.local is None:
-                self._transport.hosts.failed(self.host)
+                self._transport.hosts.failed(self._there)
             raise SourceTimeout(f"the repository {self.name}: {late.message}", source=self.url) from None
         self._tell(done, time.monotonic() - began)
         return done
@@ -167,13 +168,14 @@ class Endpoint:
         hosts = self._transport.hosts
         failure = self.failure(done) if done.returncode != 0 else None
         if isinstance(failure, Unreachable):
-            hosts.rest(self.host)
+            hosts.rest(self._there)
         elif failure is not None and giterrors.is_outage(done.stderr):
-            hosts.failed(self.host)
+            hosts.failed(self._there)
         elif failure is None or isinstance(failure, NoRepository):
-            hosts.took(self.host, seconds)
+            hosts.took(self._there, seconds)
 
     async def _remote(self) -> Remote:
+        self._there = self.host
         if self.local is not None:
             return Remote(str(self.local), "file")
         if self._way is not None:
@@ -182,6 +184,7 @@ class Endpoint:
         if self._moved is not None and time.monotonic() < self._moved[1]:
             url, moved = self._moved[0], True
         target = Target.parse(url)
+        self._there = target.authority
         authorization = await self._authorization(target)
         if target.authorization is not None:
             url = target.url
