@@ -35,6 +35,7 @@ BAD = {
     "Z04 a name cut at NUL is another name": archive((A[0].replace(b"a", b"\0", 1), A[1])),
     "Z05 two entries of one name": archive(A, A),
     "Z08 symbolic link": archive(with_attributes(b"a", 0o120777 << 16)),
+    "Z08 symbolic link of macOS": archive(with_attributes(b"a", 0o120777 << 16, system=19)),
     "Z08 device": archive(with_attributes(b"a", 0o020666 << 16)),
     "Z09 overlap": A[0] + B[0] + A[1](0) + B[1](0) + end(2, 94, len(A[0] + B[0])),
     "Z09 one body for two": A[0] + A[1](0) + A[1](0) + end(2, 94, len(A[0])),

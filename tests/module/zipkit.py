@@ -60,10 +60,10 @@ def deflated(content: bytes) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-def with_attributes(name: bytes, attributes: int) -> Part:
-    """A file that Unix has these attributes for."""
+def with_attributes(name: bytes, attributes: int, *, system: int = 3) -> Part:
+    """A file that Unix (or another system) has these attributes for."""
     local, central = entry(name)
-    return local, lambda offset: central(offset, made_by=3 << 8, attributes=attributes)  # type: ignore[call-arg]
+    return local, lambda offset: central(offset, made_by=system << 8, attributes=attributes)  # type: ignore[call-arg]
 
 
 class Pipe:

@@ -129,8 +129,8 @@ def _comment(mv: ModuleVersion) -> bytes:
     return whole[:start] + end(2, size, at, inner)
 
 
-def _symlink(mv: ModuleVersion) -> bytes:
-    return archive(*parts(mv), with_attributes(f"{mv}/link".encode(), 0o120777 << 16))
+def _symlink(mv: ModuleVersion, system: int = 3) -> bytes:
+    return archive(*parts(mv), with_attributes(f"{mv}/link".encode(), 0o120777 << 16, system=system))
 
 
 HOSTILE: dict[str, tuple[Callable[[ModuleVersion], bytes], str]] = {
@@ -146,6 +146,7 @@ HOSTILE: dict[str, tuple[Callable[[ModuleVersion], bytes], str]] = {
     "Z07": (lambda mv: honest(ModuleVersion(mv.path, type(mv.version).parse("v9.9.9"))), "does not begin"),
     "Z07 one file": (lambda mv: archive(*parts(mv), entry(f"{mv.path}@v9.9.9/b.go".encode())), "does not begin"),
     "Z08": (_symlink, "symbolic link"),
+    "Z08 of macOS": (lambda mv: _symlink(mv, 19), "symbolic link"),
     "Z09": (_overlapping, "overlaps|header"),
     "Z10": (lambda mv: _another_body(mv, method=8, packed=deflated(bytes(400 * MB))), "size"),
     "Z10 said": (lambda mv: _another_body(mv, method=8, packed=deflated(bytes(MB)), size=600 * MB), "at most"),

@@ -38,7 +38,8 @@ _NAMESPACES = ("--user", "--net", "--mount")
 @functools.cache
 def refused() -> str:
     """Why there can be no such network here; empty where there can."""
-    asked = ["unshare", "-rnm", "sh", "-c", "ip link set lo up && mount --bind /etc/hosts /etc/resolv.conf"]
+    made = "ip link set lo up && mount --bind /etc/hosts /etc/resolv.conf && command -v nsenter"
+    asked = ["unshare", "-rnm", "sh", "-c", made]
     try:
         done = subprocess.run(asked, capture_output=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -32,7 +32,7 @@ _PIECE = 1 << 20
 _STORED, _DEFLATED = 0, 8
 _DESCRIPTOR_FLAG = 0x8
 _KNOWN_FLAGS = 0x2 | 0x4 | _DESCRIPTOR_FLAG | 0x800
-_UNIX, _TYPE, _FOLDER, _REGULAR = 3, 0o170000, 0o040000, 0o100000
+_UNIXES, _TYPE, _FOLDER, _REGULAR = {3, 19}, 0o170000, 0o040000, 0o100000  # 19: macOS
 _FORBIDDEN_EXTRAS = {0x0001: "ZIP64 sizes that no module needs", 0x7075: "a second name"}
 
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -197,7 +197,7 @@ def _central_entry(file: BinaryIO, directory: bytes, position: int) -> tuple[int
     name = _name(raw_name)
     if flags & ~_KNOWN_FLAGS or method not in {_STORED, _DEFLATED} or disk:
         raise InvalidZip(f"{name!a} is encrypted, or packed in a way that module zips are not")
-    kind = attributes >> 16 & _TYPE if made_by >> 8 == _UNIX else 0
+    kind = attributes >> 16 & _TYPE if made_by >> 8 in _UNIXES else 0
     if kind not in {0, _REGULAR, _FOLDER} or (kind == _FOLDER) > name.endswith("/"):
         raise InvalidZip(f"{name!a} is a symbolic link or another special file")
     if name.endswith("/") and size:
