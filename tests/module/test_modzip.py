@@ -17,6 +17,7 @@ from goproxy_mirror.module.modfile import GoMod
 from goproxy_mirror.module.modzip import MAX_GO_MOD, MAX_ZIP, Checked, ZipWriter, check_files, zip_prefix
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
+from goproxy_mirror.module.zipmember import packed, unpacked
 from goproxy_mirror.module.zipreader import ZipReader
 
 FILE, PROGRAM, SYMLINK, GITLINK = 0o100644, 0o100755, 0o120000, 0o160000
@@ -310,8 +311,9 @@ def test_writer__a_deflate_stream_that_is_there(tmp_path: Path) -> None:
             for name, data in bodies.items():
                 packer = zlib.compressobj(0 if name == "poor" else 9, wbits=-15)
                 deflated = packer.compress(data) + packer.flush()
+                assert unpacked(packed(data, deflated)) == data
                 if given:
-                    writer.add_deflated(name, data, deflated)
+                    writer.put(name, packed(data, deflated))
                 else:
                     writer.add(name, [data])
         hashes.append(writer.hash)
@@ -326,4 +328,4 @@ def test_writer__deflated_files_count_too(tmp_path: Path, monkeypatch: pytest.Mo
     """Whoever brings the stream along is held to the same sizes."""
     monkeypatch.setattr(modzip, "MAX_ZIP", 1000)
     with pytest.raises(Unbuildable, match="too large"), ZipWriter(tmp_path / "z", "m@v1.0.0/") as writer:
-        writer.add_deflated("a", b"a" * 1001, b"x")
+        writer.put("a", packed(b"a" * 1001))

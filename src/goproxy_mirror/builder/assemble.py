@@ -81,7 +81,7 @@ async def _write_zip(repository: Repository, named: Named, mv: ModuleVersion, in
             async for entry, chunks in files:
                 name = entry.path.decode()
                 if isinstance(chunks, Held):
-                    await pipe.put(_add_held, writer, name, chunks, size=entry.size or 0)
+                    await pipe.put(_put, writer, name, chunks, size=entry.size or 0)
                     continue
                 await pipe.put(writer.begin, name)
                 async for chunk in chunks:
@@ -94,12 +94,8 @@ async def _write_zip(repository: Repository, named: Named, mv: ModuleVersion, in
         raise Unbuildable(f"the zip has {size} bytes; {MAX_ZIP} are allowed")
 
 
-def _add_held(writer: ZipWriter, name: str, body: Held) -> None:
-    data, deflated = body.load()
-    if deflated is None:
-        writer.add(name, [data])
-    else:
-        writer.add_deflated(name, data, deflated)
+def _put(writer: ZipWriter, name: str, body: Held) -> None:
+    writer.put(name, body.load())
 
 
 async def _archived_go_mod(

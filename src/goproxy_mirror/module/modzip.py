@@ -24,6 +24,7 @@ from goproxy_mirror.module.dirhash import hash1
 from goproxy_mirror.module.filenames import TreeNames, parent, unclean
 from goproxy_mirror.module.modfile import GoMod
 from goproxy_mirror.module.version import ModuleVersion
+from goproxy_mirror.module.zipmember import LEVEL, Packed
 
 MAX_ZIP = 500 << 20
 """Bytes that a module zip may have, and that its files may have together."""
@@ -189,9 +190,6 @@ def size_problem(name: str, size: int) -> str | None:
     return None
 
 
-_LEVEL = 2
-"""Of four: nothing for level 1, which is as fast; level 3 takes half as long again for a fortieth of the size."""
-
 _HAS_DESCRIPTOR, _IS_UTF8 = 0x8, 0x800
 _AMBIGUOUS = re.compile(r"[^ -\[\]-}]")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -223,7 +221,7 @@ class _Packing:
     def deflate(self) -> Any:
         """Its compressor."""
         if self._deflate is None:
-            self._deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+            self._deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
         return self._deflate
 
     def local_header(self) -> bytes:
@@ -242,10 +240,10 @@ class ZipWriter:
     """Writes a module zip, in the container that the go command uses.
 
     That is: all deflated, sizes behind the data, no times, no attributes, no folders. Names are given without the
-    prefix (see `zip_prefix`), and have passed `check_files`. A body comes in pieces between `begin` and `end`, or with
-    `add`. Raises Unbuildable when the files are too many bytes: their sizes in the tree may have said less, since git
-    converts what it archives. As a context manager, it finishes the zip unless there was an exception. Compressing is
-    work for the processor: not for the event loop.
+    prefix (see `zip_prefix`), and have passed `check_files`. A body comes in pieces between `begin` and `end`, with
+    `add`, or packed with `put`. Raises Unbuildable when the files are too many bytes: their sizes in the tree may have
+    said less, since git converts what it archives. As a context manager, it finishes the zip unless there was an
+    exception. Compressing is work for the processor: not for the event loop.
     """
 
     def __init__(self, path: Path, prefix: str) -> None:
@@ -277,16 +275,17 @@ class ZipWriter:
             self.write(chunk)
         self.end()
 
-    def add_deflated(self, name: str, data: bytes, deflated: bytes) -> None:
-        """Write a whole file of which a raw deflate stream (RFC 1951) is there already; a poor one is not used."""
-        if len(deflated) > len(data):
-            self.add(name, [data])
-            return
-        self.begin(name)
-        entry = self._packing()
-        self._take(entry, data)
-        self._put_packed(entry, deflated)
-        self._end(entry)
+    def put(self, name: str, member: Packed) -> None:
+        """Write a whole file that is packed already."""
+        entry = _Packing(name, self._prefix + name, self._position)
+        self._room -= member.size
+        problem = TOO_LARGE if self._room < 0 else size_problem(name, member.size)
+        if problem:
+            raise Unbuildable(problem)
+        entry.size, entry.crc, entry.packed = member.size, member.crc, len(member.deflated)
+        self._put(entry.local_header() + member.deflated + entry.descriptor())
+        self._central.append(entry.central_header())
+        self._digests.append((entry.full_name, member.sha256))
 
     def begin(self, name: str) -> None:
         """Begin a file."""
@@ -296,16 +295,6 @@ class ZipWriter:
     def write(self, chunk: bytes) -> None:
         """Go on with the file that was begun."""
         entry = self._packing()
-        self._take(entry, chunk)
-        self._put_packed(entry, entry.deflate().compress(chunk))
-
-    def end(self) -> None:
-        """End the file that was begun."""
-        entry = self._packing()
-        self._put_packed(entry, entry.deflate().flush())
-        self._end(entry)
-
-    def _take(self, entry: _Packing, chunk: bytes) -> None:
         entry.size += len(chunk)
         self._room -= len(chunk)
         problem = TOO_LARGE if self._room < 0 else size_problem(entry.name, entry.size)
@@ -313,8 +302,12 @@ class ZipWriter:
             raise Unbuildable(problem)
         entry.crc = isal_zlib.crc32(chunk, entry.crc)
         entry.digest.update(chunk)
+        self._put_packed(entry, entry.deflate().compress(chunk))
 
-    def _end(self, entry: _Packing) -> None:
+    def end(self) -> None:
+        """End the file that was begun."""
+        entry = self._packing()
+        self._put_packed(entry, entry.deflate().flush())
         self._put(entry.descriptor())
         self._central.append(entry.central_header())
         self._digests.append((entry.full_name, entry.digest.digest()))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from goproxy_mirror.module.zipmember import Packed
+
 
 @dataclass(frozen=True, slots=True)
 class RepoRoot:
@@ -64,11 +66,8 @@ class Held(AsyncIterator[bytes]):
     """A file's body that is at hand as a whole: read as any body, or taken by `load`."""
 
     @abstractmethod
-    def load(self) -> tuple[bytes, bytes | None]:
-        """The body, and a raw deflate stream (RFC 1951) of it where it is stored as one. Work for a thread.
-
-        Raises `SourceUnavailable` where it cannot be read.
-        """
+    def load(self) -> Packed:
+        """The body as a zip holds it. Work for a thread. Raises `SourceUnavailable` where it cannot be read."""
 
 
 class Repository(Protocol):

@@ -18,10 +18,12 @@ from goproxy_mirror.vcs.gitremote import Endpoint, Slots, folder_name, local_pat
 from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
 from goproxy_mirror.vcs.gitrepo import USED_SECONDS, GitRepository
 from goproxy_mirror.vcs.gitstore import LocalCopy
+from goproxy_mirror.vcs.packedfiles import Kept, PackedFiles
 from goproxy_mirror.vcs.smallblobs import SmallBlobs
 
 _MOST_OPENED = 1024
 _BLOBS_KEPT = 8 << 20
+_FILES_KEPT = 16 << 20
 
 DEFAULT_LIMITS = Limits(memory=4 << 30, file_size=8 << 30)
 """For one command: what unpacking a hostile pack may take, and the largest pack."""
@@ -62,7 +64,7 @@ class GitRepositories:
         self._limits = limits
         self._credentials = credentials
         self._whole_up_to = whole_up_to
-        self._blobs = SmallBlobs(_BLOBS_KEPT)
+        self._kept = Kept(SmallBlobs(_BLOBS_KEPT), PackedFiles(_FILES_KEPT))
         self._slots = Slots()
         self._opened: dict[tuple[str, bool, bool], GitRepository] = {}
 
@@ -93,7 +95,7 @@ class GitRepositories:
             wait = self._fetch_timeout + 60.0
             whole = None if endpoint.local is not None else self._whole_up_to
             copy = LocalCopy(self._git, folder, fetcher, whole_up_to=whole, wait=wait)
-            repository = GitRepository(self._git, endpoint, refs, copy, self._blobs)
+            repository = GitRepository(self._git, endpoint, refs, copy, self._kept)
         self._opened[key] = repository
         if len(self._opened) > _MOST_OPENED:
             del self._opened[next(iter(self._opened))]

@@ -22,8 +22,8 @@ from goproxy_mirror.vcs.gitrefs import Advertised
 from goproxy_mirror.vcs.gitremote import Endpoint
 from goproxy_mirror.vcs.gitremoterefs import RemoteRefs
 from goproxy_mirror.vcs.gitstore import LARGEST_FILE, LocalCopy
+from goproxy_mirror.vcs.packedfiles import Kept
 from goproxy_mirror.vcs.shared import Shared
-from goproxy_mirror.vcs.smallblobs import SmallBlobs
 
 USED_SECONDS = 900.0
 """A copy that was used no longer ago than this is not removed."""
@@ -69,7 +69,7 @@ class GitRepository:
     """One repository: what its remote advertises, and what its copy holds."""
 
     def __init__(
-        self, git: Git, endpoint: Endpoint, remote_refs: RemoteRefs, copy: LocalCopy, blobs: SmallBlobs
+        self, git: Git, endpoint: Endpoint, remote_refs: RemoteRefs, copy: LocalCopy, kept: Kept
     ) -> None:
         self._git = git
         self._endpoint = endpoint
@@ -79,7 +79,7 @@ class GitRepository:
         self._commits: dict[str, Commit] = {}
         self._listed: dict[tuple[str, str], _Listed] = {}
         self._refused: dict[str, str | None] = {}
-        self._blobs = blobs
+        self._kept = kept
         self._marked = 0.0
 
     @property
@@ -191,8 +191,8 @@ class GitRepository:
         if not path or "\n" in path or "\0" in path or path.startswith(("./", "../")):
             return None
         key = (self._copy.folder.name, commit.id, path)
-        if key in self._blobs and len(self._blobs[key] or b"") <= limit:
-            return self._blobs[key]
+        if key in self._kept.blobs and len(self._kept.blobs[key] or b"") <= limit:
+            return self._kept.blobs[key]
         await self._ensure(commit)
         read = partial(
             gitcontents.read_blob, self._git, self._copy.objects, commit, path, limit, source=self.url
@@ -206,7 +206,7 @@ class GitRepository:
             raise Unbuildable(
                 f"{path} is larger than {LARGEST_FILE} bytes, or cannot be had", source=self.url
             )
-        self._blobs.keep(key, found)
+        self._kept.blobs.keep(key, found)
         return found
 
     @_once_more
@@ -256,7 +256,9 @@ class GitRepository:
                 running.stdin.close()
                 yield archive.archived(running, subdir, entries)
         else:
-            async with gitcontents.raw(self._git, self._copy, entries, source=self.url) as files:
+            async with gitcontents.raw(
+                self._git, self._copy, entries, self._kept.files, source=self.url
+            ) as files:
                 yield files
 
     async def _commit(self, ref_or_id: str) -> Commit:
