@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from goproxy_mirror import observe
 from goproxy_mirror.errors import NeedsTool, SourceTimeout, SourceUnavailable
 from goproxy_mirror.process import Limits, Runner
 
@@ -49,6 +50,15 @@ async def test_run__gives_status_and_both_outputs(runner: Runner, tmp_path: Path
     code = "import sys; sys.stdout.write(sys.stdin.read() * 2); sys.stderr.write('e'); sys.exit(3)"
     done = await runner.run([PYTHON, "-c", code], cwd=tmp_path, stdin=b"ab", timeout=30, output_limit=10)
     assert (done.returncode, done.stdout, done.stderr) == (3, b"abab", b"e")
+
+
+async def test_run__tells_that_it_goes_on(runner: Runner, tmp_path: Path) -> None:
+    """Whoever waits for a program hears of what it says on either stream, and of its end."""
+    told: list[None] = []
+    observe.progress.set(lambda: told.append(None))
+    code = "import sys; sys.stdin.read(); print('x', flush=True); sys.stderr.write('e')"
+    await runner.run([PYTHON, "-c", code], cwd=tmp_path, timeout=30, output_limit=10)
+    assert len(told) == 3
 
 
 async def test_run__a_program_that_reads_nothing_is_no_error(runner: Runner, tmp_path: Path) -> None:
