@@ -18,11 +18,12 @@ ROOT = Path(__file__).parents[1]
 IN_TWO_LANGUAGES = [
     ("README.md", "README.zh-CN.md"),
     ("docs/deployment.md", "docs/deployment.zh-CN.md"),
+    ("docs/proof.md", "docs/proof.zh-CN.md"),
     ("docs/toolchains-and-vulndb.md", "docs/toolchains-and-vulndb.zh-CN.md"),
 ]
 COMMANDS = (
     *("serve", "run", "fetch", "build", "verify", "env", "config show", "config check"),
-    *("mirrors list", "mirrors test", "sumdb status"),
+    *("mirrors list", "mirrors test", "sumdb status", "sumdb forget-fork"),
 )
 # Written in two halves, so that this file does not contain what it looks for.
 ADDRESSES = [

@@ -140,7 +140,8 @@ class ScrubReport:
         if count[Verdict.UNREADABLE]:
             parts.append(f"{count[Verdict.UNREADABLE]:,} that could not be read")
         if count[Verdict.DERIVED]:
-            parts.append(f"{count[Verdict.DERIVED]:,} lists made anew")
+            lists = "list" if count[Verdict.DERIVED] == 1 else "lists"
+            parts.append(f"{count[Verdict.DERIVED]:,} {lists} made anew")
         seconds = time.monotonic() - self._began
         self._out.print(
             f"{files(self._looked_at)} ({size(self._size)} hashed in {seconds:.1f} s): {', '.join(parts)}",

@@ -126,16 +126,18 @@ def _say(report: DatabaseReport) -> None:
         typer.echo("  newest verified tree: none yet")
     for place in report.places:
         typer.echo(f"  {place.url}")
-        typer.echo(f"    {_words(place)}")
+        typer.echo(f"    {_words(place, forked=bool(report.evidence))}")
     if not report.places:
         typer.echo("  no place: the settings name none")
 
 
-def _words(place: PlaceReport) -> str:
+def _words(place: PlaceReport, *, forked: bool) -> str:
     if place.agrees:
         words = (
             f"reachable, {plain.took(place.seconds)}: a tree of {place.size:,} records, one history with ours"
         )
+    elif place.agrees is False and forked:
+        words = f"reachable, {plain.took(place.seconds)}: not believed, because of the two histories"
     elif place.agrees is False:
         words = f"NOT BELIEVED: {place.reason}"
     elif place.seconds is not None:
