@@ -27,15 +27,16 @@ _FEW = 3
 
 
 class Health:
-    """Times in seconds; `now` and `seen` since the epoch."""
+    """Times in seconds; `now` and `seen` since the epoch. `is_new`: some of it was learnt here, not restored."""
 
-    __slots__ = ("_last", "_slow", "failures", "requests", "seconds", "seen")
+    __slots__ = ("_last", "_slow", "failures", "is_new", "requests", "seconds", "seen")
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.failures = 0.0
         self.requests = 0
         self.seen = 0.0
+        self.is_new = False
         self._slow: float | None = None
         self._last: deque[float] = deque(maxlen=_LAST)
 
@@ -99,6 +100,7 @@ class Health:
     def _count(self, now: float) -> None:
         self.requests += 1
         self.seen = now
+        self.is_new = True
 
     def _fresh(self, now: float) -> float:
         """1 for what was learnt just now, half of that after some minutes, and so on."""

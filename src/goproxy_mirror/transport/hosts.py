@@ -185,8 +185,8 @@ class Hosts:
                 self._of(kept.host).health = Health.restored(kept)
 
     def snapshot(self) -> Sequence[HostHealth]:
-        """What is known of every host that was asked."""
-        return [known.health.kept(host) for host, known in self._hosts.items() if known.health.requests]
+        """What is known of every host that this process has asked; what was only restored others may know better by now."""
+        return [known.health.kept(host) for host, known in self._hosts.items() if known.health.is_new]
 
     def _of(self, host: str) -> _Host:
         known = self._hosts.pop(host, None) or _Host()
