@@ -22,6 +22,7 @@ class FakeVerifier:
     wrong: set[bytes] = field(default_factory=set)
     failing: MirrorError | None = None
     asked: list[str] = field(default_factory=list)
+    records: set[str] = field(default_factory=set)
 
     def outside(self, path: ModulePath) -> bool:
         return not self.listed
@@ -36,7 +37,7 @@ class FakeVerifier:
         return self._said(f"{mv}.zip", file.read_bytes())
 
     async def recorded(self, mv: ModuleVersion) -> bool:
-        return False
+        return str(mv) in self.records
 
     async def vouched(self, mv: ModuleVersion) -> None:
         if self.failing is not None:

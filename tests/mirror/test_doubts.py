@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.errors import Unproven
+from goproxy_mirror.errors import NotFound, SourceUnavailable, Unproven
 from goproxy_mirror.mirror.answers import FileAnswer
 from goproxy_mirror.protocol import File, parse
 from tests.mirror.conftest import Journey
@@ -91,3 +91,16 @@ async def test_info_waits_for_its_mod(journey: Journey) -> None:
     mod = parse(MOD)
     assert isinstance(mod, File)
     assert journey.storage.look(mod.key) is not None
+
+
+@pytest.mark.parametrize("path", [MOD, INFO, ZIP])
+async def test_what_has_a_record_is_never_absent(journey: Journey, path: str) -> None:
+    """Whoever denies it, and it is not remembered as an absence; positive control: without a record it is one."""
+    journey.verifier.listed = True
+    journey.source.says = NotFound("no such module")
+    journey.verifier.records.add("example.com/m@v1.0.0")
+    with pytest.raises(SourceUnavailable, match="and yet"):
+        await content(journey, path)
+    journey.verifier.records.clear()
+    with pytest.raises(NotFound, match="no such module"):
+        await content(journey, path)

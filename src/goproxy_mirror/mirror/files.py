@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from goproxy_mirror.errors import NotFound, SecurityError, disk_failures
+from goproxy_mirror.errors import MirrorError, NotFound, SecurityError, SourceUnavailable, disk_failures
 from goproxy_mirror.mirror.answers import FileAnswer
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.doubts import Doubts
@@ -38,6 +38,9 @@ from goproxy_mirror.ports import (
 from goproxy_mirror.protocol import File, file_key
 
 log = structlog.get_logger(__name__)
+
+_DENIAL_WAIT = 5.0
+"""Seconds for which a no waits to be contradicted by the database."""
 
 
 class Files:
@@ -96,7 +99,10 @@ class Files:
             large = kind is FileKind.ZIP
             async with self._storage.stage() as staged:
                 async with self._fetching.of(key, f"{mv}{kind.value}", mv.path, large=large):
-                    found = await _bring(self._policy.source(mv.path), mv, kind, staged)
+                    try:
+                        found = await _bring(self._policy.source(mv.path), mv, kind, staged)
+                    except NotFound as error:
+                        raise await self._denied(mv, error) from error
                 if found.info is not None:
                     await self._publish_info(mv, found.info, found.home, found.proof)
                 stored = await self._publish(key, staged, found.home, found.proof)
@@ -112,7 +118,10 @@ class Files:
             if stored is not None:
                 return FileAnswer(stored, FileKind.INFO)
             async with self._fetching.of(key, str(mv), mv.path):
-                found = await self._policy.source(mv.path).info(mv)
+                try:
+                    found = await self._policy.source(mv.path).info(mv)
+                except NotFound as error:
+                    raise await self._denied(mv, error) from error
             if mod is not None:
                 await mod
             stored = self._storage.look(key)  # who built the `.mod` has published its `.info` along
@@ -121,6 +130,24 @@ class Files:
                 self._told(mv, FileKind.INFO, found.home, stored)
         self._derive(mv)
         return FileAnswer(stored, FileKind.INFO, found.home.name)
+
+    async def _denied(self, mv: ModuleVersion, error: NotFound) -> MirrorError:
+        """A no, unless the database has a record of the version: what exists is never said to be absent.
+
+        Each home's own no has been held against it; the page that says where a repository is has not.
+        """
+        if self._verifier.outside(mv.path):
+            return error
+        try:
+            async with asyncio.timeout(_DENIAL_WAIT):
+                recorded = await self._verifier.recorded(mv)
+        except (MirrorError, TimeoutError):
+            return error
+        if not recorded:
+            return error
+        return SourceUnavailable(
+            f"{error.message} (and yet the checksum database has a record of it)", source=error.source
+        )
 
     @asynccontextmanager
     async def _held_mod(self, mv: ModuleVersion) -> AsyncIterator[asyncio.Task[FileAnswer] | None]:

@@ -33,6 +33,10 @@ BY_PIN = "pin"
 OUT_FOR = 24 * 3600.0
 """Seconds for which a mirror that lied about a module is not asked about it: it may have been out of step, and come back."""
 
+_UNRECORDED_FOR = 10.0
+"""Seconds for which `recorded` does not ask again about a version of which there was no record."""
+
+_MOST_UNRECORDED = 4096
 _LARGE_MOD = 256 * 1024
 
 
@@ -64,6 +68,7 @@ class Checker:
         self._places = asyncio.Semaphore(parallel)
         self._clock = clock
         self._liars: dict[tuple[str, str], Lie] = {}
+        self._unrecorded: dict[ModuleVersion, float] = {}
 
     async def refresh(self) -> None:
         """Learn which mirrors lied to others: at the start, and now and then. A state that cannot be read stops nothing."""
@@ -90,9 +95,15 @@ class Checker:
     async def recorded(self, mv: ModuleVersion) -> bool:
         if self.outside(mv.path):
             return False
+        if self._unrecorded.get(mv, 0.0) > self._clock():
+            return False
         try:
             await self._records(mv.path).lookup(mv)
         except NotRecorded:
+            # Both a home's no and the walk's are held against the database, and nobody's is new a moment later.
+            if len(self._unrecorded) >= _MOST_UNRECORDED:
+                self._unrecorded.clear()
+            self._unrecorded[mv] = self._clock() + _UNRECORDED_FOR
             return False
         return True
 
