@@ -67,8 +67,8 @@ class ChecksumUpstreams:
         noes: list[NotFound] = []
         outages: list[MirrorError] = []
         places = [place for place in self._places.get(name, ()) if place.home not in without]
-        # Stable: the preferred first, but who did not answer a moment ago last.
-        for place in sorted(places, key=lambda place: self._transport.hosts.resting(place.host)):
+        # The preferred first, unless another one is clearly better; who did not answer a moment ago last.
+        for place in self._transport.hosts.ranked(places, lambda place: place.host):
             try:
                 return await self._ask(place, path)
             except NotFound as error:
