@@ -1,0 +1,95 @@
+"""The real go command with an empty module cache, through a proxy with an empty store, to an upstream at a distance.
+
+`direct` is the go command straight at the upstream. The go command itself asks no checksum database here: its go.sum has it all.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from bench.figures import Measure, Target
+from bench.filled import PROJECT
+from bench.setting import Setting
+from tests.world.go import Go
+
+NAMES = ("ours", "ours, unproven", "goproxy", "athens", "goproxyio")
+COMMANDS = {"download": ("mod", "download"), "list -m all": ("list", "-mod=mod", "-m", "all")}
+_LONGEST = 600.0
+
+
+def _project(folder: Path, url: str) -> Go:
+    """A developer with nothing but the project."""
+    go = Go(folder, goproxy=url)
+    shutil.rmtree(go.work)
+    shutil.copytree(PROJECT, go.work)
+    return go
+
+
+def _once(name: str, command: str, measure: str, setting: Setting) -> None:
+    """One run of one command; the server has nothing, and neither has the client."""
+    folder = setting.new_folder()
+    figures = setting.figures
+    server = None if name == "direct" else setting.server(name, pinned=False)
+    try:
+        if server is not None:
+            server.start()
+        setting.upstream.set(_delay(measure))
+        go = _project(folder, setting.upstream.url if server is None else server.url)
+        before = server.process.cpu() if server else 0.0
+        began = time.perf_counter()
+        done = go.run(*COMMANDS[command], timeout=_LONGEST)
+        took = time.perf_counter() - began
+        if done.status:
+            raise RuntimeError(done.stderr[-300:])
+        counts = setting.upstream.counts()
+        figures.add(measure, name, "s", wall=took)
+        if server is not None:
+            figures.add(measure, name, "s", CPU_of_the_server=server.process.cpu() - before)
+            figures.add(measure, name, "MB", memory=server.process.peak() / 1e6)
+        figures.add(measure, name, "MB", from_upstream=counts["bytes"] / 1e6)
+        figures.add(measure, name, "", requests_upstream=sum(counts["requests"].values()))
+        for kind, count in counts["requests"].items():
+            figures.add(measure, name, "", **{f"{kind}_upstream": count})
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        figures.note(f"{measure}, {name}: {error}"[:400])
+    finally:
+        if server is not None:
+            server.stop()
+            shutil.rmtree(server.folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delay(measure: str) -> float:
+    return int(measure.split()[-2]) / 1e3
+
+
+def _compare(command: str, measure: str, setting: Setting) -> None:
+    if not setting.upstream.kept.modules:
+        setting.figures.note("the large project could not be downloaded: no cold measure")
+        return
+    kept = setting.upstream.kept
+    setting.figures.note(f"the project has {kept.modules} modules, of which {kept.downloads} are downloaded")
+    names = ["direct", *setting.there(NAMES)]
+    for number in range(1 if setting.quick else setting.repeats):
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            _once(name, command, measure, setting)
+
+
+def _measure(command: str, delay: int) -> Measure:
+    name = f"cold {command}, {delay} ms"
+
+    def run(setting: Setting) -> None:
+        _compare(command, name, setting)
+
+    ratios = [("direct", 1.1), ("athens", 0.2), ("goproxy", 0.2)] if delay else []
+    targets = [Target(name, "wall", bound, against) for against, bound in ratios]
+    if delay:
+        targets.append(Target(name, "wall", 1.1, "direct", server="ours, unproven"))
+    return Measure(name, f"`go {' '.join(COMMANDS[command])}`, the upstream {delay} ms away", run, targets)
+
+
+MEASURES = tuple(_measure(command, delay) for command in COMMANDS for delay in (0, 20, 100))
