@@ -279,3 +279,17 @@ def test_counts_and_settings(world: Inspected, start_server: StartServer, upstre
         "verify": "require",
         "gonosumdb": [CHECK],
     }
+
+
+def test_trial_pins_nothing(world: Inspected, mod_repository: Path) -> None:
+    """Outside the database a mirror is held to the pin, and none is made of what it brings; once there is one, it counts."""
+    outside = ("--gonosumdb", "golang.org/x")
+    arguments = ("mirrors", "test", "--json", MOD, *DIRECT, *outside)
+    rules = (*mirror(world, "honest", mod_repository), *mirror(world, "liar", liar(world)))
+    for _ in range(2):
+        assert verdicts(world.run(*arguments, *rules)) == {"honest": "unproven", "liar": "unproven"}
+    stored = world.store / MOD / "@v" / f"{NEWEST}.mod"
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(world.modules.file(MOD, NEWEST, "mod"))
+    assert world.run("verify", *outside).status == 0, "what is stored is pinned"
+    assert verdicts(world.run(*arguments, *rules)) == {"honest": "proven", "liar": "lied"}

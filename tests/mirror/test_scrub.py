@@ -210,3 +210,19 @@ async def test_many_versions(store: Store) -> None:
         await store.put(key, BODY)
     assert await store.run() == dict.fromkeys(keys, Verdict.PROVEN)
     assert sorted(store.records.proven) == sorted(keys)
+
+
+async def test_list_that_cannot_be_made_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said, and the run goes on."""
+
+    async def read_only(*_: object) -> None:
+        raise StorageError("the store could not begin a file: Read-only file system")
+
+    await store.put(MOD, BODY)
+    await store.put(INFO, b'{"Version":"v1.0.0"}')
+    monkeypatch.setattr(store.journey.storage, "replace", read_only)
+    assert await store.run() == {MOD: Verdict.PROVEN, INFO: Verdict.SOUND}
+    assert store.found["example.com/m/@v/list"].verdict.value == "unreadable"
+    monkeypatch.undo()
+    await store.run()
+    assert store.found["example.com/m/@v/list"].verdict.value == "derived", "positive control"

@@ -150,5 +150,6 @@ class ScrubReport:
         if not self.whole:
             left = self._total - self._looked_at
             self._out.print(
-                f"Not finished: {files(left)} left. The same command goes on from here.", soft_wrap=True
+                f"Not finished: {files(left)} left. The same command goes on from here, without --anew.",
+                soft_wrap=True,
             )

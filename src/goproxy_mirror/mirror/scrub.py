@@ -319,15 +319,18 @@ class Scrub:
     async def _list(self, path: ModulePath, done: Callable[[Checked], None]) -> None:
         """`@v/list` is made of what is held; it is made anew where it is not."""
         key = f"{path.escaped}/@v/list"
-        held = "".join(f"{version}\n" for version in await self._catalog.held(path)).encode()
-        stored = self._storage.look(key)
         try:
-            body = await asyncio.to_thread(stored.path.read_bytes) if stored is not None else b""
-        except OSError:
-            body = b""
-        if body != held:
+            held = "".join(f"{version}\n" for version in await self._catalog.held(path)).encode()
+            stored = self._storage.look(key)
+            with disk_failures("read the list"):
+                body = await asyncio.to_thread(stored.path.read_bytes) if stored is not None else b""
+            if body == held:
+                return
             self._catalog.changed(path)
             await self._catalog.derive(path)
+        except StorageError as error:
+            done(Checked(key, Verdict.UNREADABLE, _line(error)))
+        else:
             done(Checked(key, Verdict.DERIVED, "it did not name the versions that are stored"))
 
 

@@ -6,13 +6,15 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from goproxy_mirror.config import Settings
-from goproxy_mirror.errors import SettingError, StorageError
+from goproxy_mirror.errors import SettingError, StorageError, Unproven
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.scrub import Scrub
-from goproxy_mirror.ports import FileCounts, HostHealth, Lie
+from goproxy_mirror.module.version import ModuleVersion
+from goproxy_mirror.ports import FileCounts, FileKind, Home, HostHealth, Lie, Pin, Pins
 from goproxy_mirror.ports.inspection import DatabaseReport, Listing
 from goproxy_mirror.sources.reading import read_info
 from goproxy_mirror.state.files import FileTurns
@@ -64,9 +66,29 @@ class Inspection:
         await self._state.health.save(self._transport.hosts.snapshot())
 
 
+class _KnownPins:
+    """`ports.Pins` for a trial, which pins nothing: who is tried first has no right to be believed for ever."""
+
+    def __init__(self, pins: Pins) -> None:
+        self._pins = pins
+
+    async def pin(self, mv: ModuleVersion, kind: FileKind, hash_: str, home: Home) -> Pin:
+        held = await self.get(mv, kind)
+        if held is None:
+            raise Unproven(
+                f"{mv}{kind.value}: {home.name} has it, but no checksum database is asked about this module, and its hash is not "
+                "known here yet",
+                source=home.name,
+            )
+        return held
+
+    async def get(self, mv: ModuleVersion, kind: FileKind) -> Pin | None:
+        return await self._pins.get(mv, kind)
+
+
 async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: bool) -> Inspection:
     """Open it until the stack is left. `of_store`: a store that is not there is no empty one. Raises `SettingError`."""
-    if of_store and not settings.store.is_dir():
+    if of_store and not _is_there(settings.store):
         raise SettingError(
             f'store = "{settings.store}": there is no such folder; allowed is the folder that `serve` publishes to '
             "(--data, --store)"
@@ -96,8 +118,17 @@ async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: 
         doubts=doubts,
         read_info=read_info,
     )
-    bench = Bench(settings, storage, state, transport, repositories, verifier)
+    trying = checker_of(settings, clients, state, pins=_KnownPins(state.pins))
+    bench = Bench(settings, storage, state, transport, repositories, trying)
     return Inspection(settings, scrub, Unfinished(settings.state), bench, state, transport)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 async def listing_of(settings: Settings, wanted: str = "") -> Listing:
@@ -108,7 +139,7 @@ async def listing_of(settings: Settings, wanted: str = "") -> Listing:
     health: Sequence[HostHealth] = ()
     lies: Sequence[Lie] = ()
     unknown = ""
-    if (settings.state / NAME).is_file():
+    if _is_there(settings.state / NAME):
         async with State(settings.state) as state:
             try:
                 health = await state.health.load()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from goproxy_mirror.config import Settings
 from goproxy_mirror.config.tables import places_of
 from goproxy_mirror.errors import SettingError
-from goproxy_mirror.ports import TreeHeads
+from goproxy_mirror.ports import Pins, TreeHeads
 from goproxy_mirror.sources.checksums import ChecksumUpstreams
 from goproxy_mirror.state.files import instance_id
 from goproxy_mirror.state.opening import State
@@ -56,8 +56,10 @@ def clients_of(settings: Settings, databases: ChecksumUpstreams, heads: TreeHead
     return {**clients, **same}
 
 
-def checker_of(settings: Settings, clients: Mapping[str, Client], state: State) -> Checker:
-    """The verifier of everything that is published."""
+def checker_of(
+    settings: Settings, clients: Mapping[str, Client], state: State, *, pins: Pins | None = None
+) -> Checker:
+    """The verifier of everything that is published. `pins` stand in the place of the state's."""
     check_database(settings)
     database = clients[settings.gosumdb.name] if settings.gosumdb.name else None
     # A database of one's own may have toolchains too, as GOSUMDB with a key has it for the go command.
@@ -66,7 +68,7 @@ def checker_of(settings: Settings, clients: Mapping[str, Client], state: State) 
         database=database,
         toolchains=toolchains,
         outside=",".join((*settings.private, *settings.gonosumdb)),
-        pins=state.pins,
+        pins=pins or state.pins,
         lies=state.lies,
         lenient=settings.verify == "prefer",
     )

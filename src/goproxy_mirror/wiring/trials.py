@@ -146,7 +146,7 @@ class Bench:
         home = Home("mirror", "a local repository" if repository.local else repository.url)
         root = RepoRoot(filled.root, "git", "" if repository.local else repository.url)
         source = RepositorySource(repository, root, home, authority=repository.local)
-        named = filled.kind == "own" or url not in filled.rule.candidates or not self.settings.gosumdb.name
+        named = filled.kind == "own" or not self.settings.gosumdb.name
         witness = Witness(home, named=named, authority=repository.local)
         return Candidate(place, source, ProvenSource(source, witness, self.verifier), repository.refs)
 
