@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.errors import NotFound, SourceUnavailable, Unproven
+from goproxy_mirror.errors import NotFound, SecurityError, SourceUnavailable, Unproven
 from goproxy_mirror.mirror.answers import FileAnswer
+from goproxy_mirror.ports import Proof
 from goproxy_mirror.protocol import File, parse
 from tests.mirror.conftest import Journey
 
@@ -104,3 +105,22 @@ async def test_what_has_a_record_is_never_absent(journey: Journey, path: str) ->
     journey.verifier.records.clear()
     with pytest.raises(NotFound, match="no such module"):
         await content(journey, path)
+
+
+async def test_database_that_contradicts_itself_takes_nothing_out(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork or a forged answer is no word about the file: it stays, and waits."""
+
+    async def contradicted(*_: object) -> Proof:
+        raise SecurityError("the checksum database has signed two different histories")
+
+    key = await stored(journey, MOD, OLD)
+    monkeypatch.setattr(journey.verifier, "go_mod", contradicted)
+    journey.verifier.failing = SecurityError("the checksum database has signed two different histories")
+    with pytest.raises(Unproven, match="two different histories"):
+        await content(journey, MOD)
+    assert journey.storage.look(key) is not None
+    assert journey.provenance.doubted == {key}
+    journey.verifier.failing = None
+    assert await content(journey, MOD) != OLD, "positive control: the file itself is wrong"
