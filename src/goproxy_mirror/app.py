@@ -68,6 +68,12 @@ def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) 
     check_exposure(settings)
     check_ssh(settings)
     settings = prepare(settings)
+    if not settings.gosumdb.name:
+        log.warning(
+            "modules are not proven: the checksum database is off",
+            setting="gosumdb",
+            instead="each has to stay what it was when it was first seen",
+        )
     options = ServerOptions(
         host=settings.listen.host,
         port=settings.listen.port,
@@ -89,12 +95,6 @@ def prepare(settings: Settings) -> Settings:
     check_folders(settings)
     check_state(settings.state)
     check_database(settings)
-    if not settings.gosumdb.name:
-        log.warning(
-            "modules are not proven: the checksum database is off",
-            setting="gosumdb",
-            instead="each has to stay what it was when it was first seen",
-        )
     Trust([settings.ca_file] if settings.ca_file else [])
     for warning in check_credentials(settings):
         log.warning("a secret is open", setting=warning)

@@ -22,7 +22,7 @@ class Command:
     def __init__(self, folder: Path, upstream: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.flags = ("--data", str(self.data), "--upstream", f"{upstream.as_uri()},off")
+        self.flags = ("--data", str(self.data), "--upstream", f"{upstream.as_uri()},off", "--gosumdb", "off")
 
     def __call__(
         self, name: str, *arguments: str, env: Mapping[str, str] | None = None

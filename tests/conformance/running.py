@@ -16,7 +16,9 @@ from tests.world.mercurial import HgServer, mercurial
 from tests.world.modules import ERRORS, ERRORS_VERSIONS, TOML, Modules
 from tests.world.repositories import repository_of_module
 from tests.world.server import Server
+from tests.world.sumdb import SumDB, SumDBServer
 from tests.world.upstream import Upstream
+from tests.world.zips import mod_h1
 
 SUMS = HERE / "sumdb_vectors"
 TOOLCHAIN = "golang.org/toolchain/@v/v0.0.1-go1.27.3.linux-amd64.mod"
@@ -44,8 +46,6 @@ def running_server(
     with Internet(folder / "internet", authority) as internet, Upstream(SUMS) as sums:
         for path, page in world.pages.items():
             internet.page(path, *page.go_import, status=page.status)
-        internet.page("golang.org/toolchain", "golang.org/toolchain mod https://go.dev/dl/mod")
-        internet.tree("go.dev/dl/mod", _toolchain(folder / "toolchain"))
         internet.tree("proxy.test/p", folder / "internet")
         flags = ("--upstream", "direct", "--no-builtin-mirrors", "--sumdb", f"sum.test={sums.url}")
         with (
@@ -67,6 +67,20 @@ def serving_mercurial(world: World, internet: Internet) -> Iterator[Mapping[str,
     path = os.pathsep.join([str(programs), str(go_binary().parent), os.environ["PATH"]])
     with HgServer(programs, repositories, internet, MERCURIAL):
         yield {**internet.env(), "PATH": path}
+
+
+@contextmanager
+def toolchain_server(folder: Path, authority: trustme.CA) -> Iterator[Server]:
+    """A server for the case about a toolchain, which is proven always: its database has the record."""
+    tree = _toolchain(folder / "toolchain")
+    version = Path(TOOLCHAIN).name.removesuffix(".mod")
+    database = SumDB()
+    database.add("golang.org/toolchain", version, go_mod=mod_h1((tree / TOOLCHAIN).read_bytes()))
+    with Internet(folder / "internet", authority) as internet, SumDBServer(database) as sums:
+        internet.tree("go.dev/dl/mod", tree)
+        flags = ("--upstream", "direct", "--no-builtin-mirrors", "--gosumdb", f"{database.vkey} {sums.url}")
+        with Server(folder / "server", *flags, env=internet.env()).start() as server:
+            yield server
 
 
 def _toolchain(folder: Path) -> Path:

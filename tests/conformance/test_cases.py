@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
-from tests.conformance.running import SUMS, running_server
+from tests.conformance.running import SUMS, running_server, toolchain_server
 from tests.conformance.world import World, load
 from tests.world.internet import Internet
 from tests.world.mercurial import mercurial
@@ -36,6 +37,9 @@ PUBLISHED = frozenset({177, 178, 179})
 MERCURIAL = frozenset(range(199, 203))
 """Cases about Mercurial repositories."""
 
+TOOLCHAIN = 222
+"""The case about a toolchain, which needs a database that has its record."""
+
 Running = tuple[Server, Internet, Upstream]
 
 
@@ -48,7 +52,16 @@ def running(
         yield running
 
 
-@pytest.mark.parametrize("number", [each for each in CASES if each not in LATER])
+def test_toolchain(tmp_path: Path, authority: trustme.CA) -> None:
+    """The case about a toolchain: it is asked of a server whose database has the record."""
+    case = CASES[TOOLCHAIN]
+    with toolchain_server(tmp_path, authority) as server:
+        answer = ask(server, case)
+        assert answer.status in statuses(case["expect"]["status"]), answer.text[:500]
+        check_text(case["expect"], answer)
+
+
+@pytest.mark.parametrize("number", [each for each in CASES if each not in {*LATER, TOOLCHAIN}])
 def test_case(number: int, running: Running, modules: Modules) -> None:
     """The server's answer is the one that the case expects."""
     if number in PUBLISHED and not modules.real:
