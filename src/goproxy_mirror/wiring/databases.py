@@ -52,7 +52,7 @@ async def place_reports(
 
     async def ask(url: str) -> PlaceReport:
         place = ChecksumUpstreams({name: (url,)}, transport, instance=instance)
-        client = None if key is None else Client(key, SumDBOps(name, place, state.heads, base))
+        client = None if key is None else Client(key, SumDBOps(key.name, place, state.heads, base))
         return await ask_place(name, shown(url), host_of(url), place, key, client, timeout=timeout)
 
     async with asyncio.TaskGroup() as tasks:
