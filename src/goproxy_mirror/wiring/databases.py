@@ -51,7 +51,10 @@ async def place_reports(
     instance, base = instance_id(settings.state), settings.state / "sumdb"
 
     async def ask(url: str) -> PlaceReport:
-        place = ChecksumUpstreams({name: (url,)}, transport, instance=instance)
+        # By both of its names, where it has two: the tree is one, and so is what is known of it.
+        place = ChecksumUpstreams(
+            {name: (url,), key.name if key else name: (url,)}, transport, instance=instance
+        )
         client = None if key is None else Client(key, SumDBOps(key.name, place, state.heads, base))
         return await ask_place(name, shown(url), host_of(url), place, key, client, timeout=timeout)
 
