@@ -52,7 +52,10 @@ def test_what_is_counted() -> None:
 def test_run_that_ended_early() -> None:
     """It says how much is left, and how to go on; one that goes on says since when."""
     out, err = shown(Checked("a", Verdict.PROVEN), whole=False, went_on=0.0)
-    assert out.splitlines()[-1] == "Not finished: 2 files left. The same command goes on from here, without --anew."
+    assert (
+        out.splitlines()[-1]
+        == "Not finished: 2 files left. The same command goes on from here, without --anew."
+    )
     assert "began at 1970-01-01 00:00 UTC" in err
 
 
