@@ -10,8 +10,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench import load
 from bench.figures import Measure, Target
-from bench.filled import PROJECT
+from bench.filled import LARGE, PROJECT, SMALL
 from bench.setting import Setting
 from tests.world.go import Go
 
@@ -92,4 +93,28 @@ def _measure(command: str, delay: int) -> Measure:
     return Measure(name, f"`go {' '.join(COMMANDS[command])}`, the upstream {delay} ms away", run, targets)
 
 
-MEASURES = tuple(_measure(command, delay) for command in COMMANDS for delay in (0, 20, 100))
+def _upstream(setting: Setting) -> None:
+    """What the upstream could answer, which has to be far more than what anybody asks of it."""
+    if not load.available():
+        return
+    setting.upstream.set(0)
+    for what, module, ending in (("upstream .mod", SMALL, "mod"), ("upstream zip 20 MB", LARGE, "zip")):
+        for _ in range(setting.repeats):
+            done = load.put(
+                setting.upstream.url,
+                [f"/{module}/@v/v1.0.{number}.{ending}" for number in range(4)],
+                setting.upstream.process,
+                setting.folder,
+                seconds=setting.seconds,
+                core=setting.server_core,
+            )
+            add = setting.figures.add
+            add("upstream", what, "1/s", requests=done.rate)
+            add("upstream", what, "µs", CPU_a_request=done.cpu * 1e6)
+            add("upstream", what, "MB/s", bytes=done.megabytes)
+
+
+MEASURES = (
+    Measure("upstream", "the upstream alone, without a delay: no bottleneck of what follows", _upstream),
+    *(_measure(command, delay) for command in COMMANDS for delay in (0, 20, 100)),
+)

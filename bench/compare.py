@@ -123,7 +123,8 @@ def main() -> int:
     asked = arguments()
     measures = chosen(asked.only)
     # A stop signal unwinds every context manager, and each ends what it started.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
     server_core, client_core = cores()
@@ -156,9 +157,6 @@ def main() -> int:
                 show(figures.of(measure.name))
         except KeyboardInterrupt:
             figures.note("interrupted: what follows was not measured")
-        # What was started is being ended from here on, which nothing may interrupt.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         verdicts = [figures.judge(target) for each in measures for target in each.targets]
         print("\ntargets")
         show_verdicts(verdicts)
@@ -172,6 +170,9 @@ def main() -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    # What was started is being ended from here on, which no second signal may interrupt.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -3,7 +3,7 @@
     python -m bench.upstream        prints its URL; serves what bench/filled.py keeps
 
 Each answer begins `delay` seconds after its request, whatever else goes on: that is what distance does. Connections are kept,
-and small answers are made once, so that the upstream costs little beside what is measured (`bench/run upstream` measures it).
+and small answers are made once, so that the upstream costs little beside what is measured (`bench/run --only upstream` tells).
 `/-/set?delay=0.02` changes the delay and begins the counts anew; `/-/counts` tells how many requests of each kind there were,
 how many bytes went out, and how many requests waited at once at most.
 """
