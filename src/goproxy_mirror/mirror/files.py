@@ -108,7 +108,7 @@ class Files:
                 stored = await self._publish(key, staged, found.home, found.proof)
         self._told(mv, kind, found.home, stored)
         if kind is FileKind.MOD or found.info is not None:
-            self._derive(mv)
+            self._derive_held(mv)
         return FileAnswer(stored, kind, found.home.name)
 
     async def _fetch_info(self, key: str, mv: ModuleVersion) -> FileAnswer:
@@ -128,7 +128,7 @@ class Files:
             if stored is None:
                 stored = await self._publish_info(mv, found.value, found.home, None)
                 self._told(mv, FileKind.INFO, found.home, stored)
-        self._derive(mv)
+        self._derive_held(mv)
         return FileAnswer(stored, FileKind.INFO, found.home.name)
 
     async def _denied(self, mv: ModuleVersion, error: NotFound) -> MirrorError:
@@ -201,6 +201,11 @@ class Files:
             "What is published stays as it is; ask its author for a new version",
             source=home.name,
         )
+
+    def _derive_held(self, mv: ModuleVersion) -> None:
+        """Nothing is listed yet while one of the two files is missing that a version is held by."""
+        if all(self._storage.look(file_key(mv, kind)) for kind in (FileKind.INFO, FileKind.MOD)):
+            self._derive(mv)
 
     def _derive(self, mv: ModuleVersion) -> None:
         self._catalog.changed(mv.path)
