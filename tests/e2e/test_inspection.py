@@ -6,6 +6,7 @@ import json
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -187,6 +188,10 @@ def test_what_is_named(world: Inspected) -> None:
     assert done.err == "goproxy-mirror: verify: nothing is stored of golang.org/x/absent\n"
 
 
+LISTENING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+"""Starts a program that hears SIGINT, although whoever runs the tests in the background has it ignored by all below them."""
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_goes_on(world: Inspected, sign: signal.Signals) -> None:
     """It ends with a summary; the next run looks at the rest only, and after that everything is looked at again."""
@@ -195,7 +200,13 @@ def test_interrupted_run_goes_on(world: Inspected, sign: signal.Signals) -> None
     answers = threading.Event()
     world.database.lie(on(f"/lookup/{MOD}", held(answers)))
     line, env = world.command("verify", "--json")
-    running = subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [sys.executable, "-c", LISTENING, *line],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         at = "SELECT count(*) FROM provenance WHERE key LIKE ? AND verified > first_seen + 0.000001"
 
