@@ -78,7 +78,7 @@ def test_rules_add_up(file: Callable[[str], Path]) -> None:
         "https://environment.example/{r}",
         "https://file.example/{r}",
     )
-    assert settings.mirror_rules[2].builtin
+    assert (*settings.mirrors, *settings.builtin_rules)[2].builtin
 
 
 def test_decisions_replace(file: Callable[[str], Path]) -> None:

@@ -42,6 +42,13 @@ def test_own_rule_counts_before_the_built_in_one(folder: Path) -> None:
     assert "golang.org/x/{r}" in rule.note
 
 
+def test_rewrite_with_names_is_shown(folder: Path) -> None:
+    """A place that a rewrite with names leads to stands among those that are asked."""
+    rewrite = "https://github.com/{owner}/{repo}=https://gitee.example/mirrors/{repo}"
+    (rule,) = mirrors(settings(folder, rewrites=[rewrite]), "golang.org/x/text")
+    assert "https://gitee.example/mirrors/text" in urls(rule)
+
+
 def test_more_particular_rule_counts(folder: Path) -> None:
     """`k8s.io/helm` is not `k8s.io/{repo}`."""
     (rule,) = mirrors(settings(folder), "k8s.io/helm")

@@ -337,9 +337,9 @@ class Settings(BaseModel):
     access_log: Annotated[Switch, About("Log", "Log every request.")] = False
 
     @property
-    def mirror_rules(self) -> tuple[rules.MirrorRule, ...]:
-        """The operator's rules, then the built-in table unless it is switched off."""
-        return self.mirrors + (rules.builtin_mirrors() if self.builtin_mirrors else ())
+    def builtin_rules(self) -> tuple[rules.MirrorRule, ...]:
+        """The built-in table, unless it is switched off."""
+        return rules.builtin_mirrors() if self.builtin_mirrors else ()
 
     @property
     def opens_private_places(self) -> bool:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
 from goproxy_mirror.config import Settings
-from goproxy_mirror.config.rules import MirrorRule, builtin_mirrors
+from goproxy_mirror.config.rules import MirrorRule
 from goproxy_mirror.config.tables import SUM_GOLANG_NAMES, places_of
 from goproxy_mirror.config.upstreams import Upstreams, same_syntax
 from goproxy_mirror.module.patterns import expand, match_globs
 from goproxy_mirror.module.sshaddress import SSHAddress, is_ssh
 from goproxy_mirror.ports.inspection import Place, Rule, RuleKind
-from goproxy_mirror.sources.rules import MirrorRules, Rewrite
+from goproxy_mirror.sources.rules import MirrorRules
 from goproxy_mirror.transport import Hosts, Target, UrlError, shown
+from goproxy_mirror.wiring.rules import rules_of
 
 EVERYTHING_ELSE = "all other modules"
 TOOLCHAIN = "golang.org/toolchain"
@@ -57,7 +58,7 @@ def chosen_mirrors(settings: Settings, wanted: str) -> Iterator[Filled]:
     rules = rules_of(settings)
     tables: tuple[tuple[RuleKind, Iterable[MirrorRule]], ...] = (
         ("own", settings.mirrors),
-        ("built-in", builtin_mirrors() if settings.builtin_mirrors else ()),
+        ("built-in", settings.builtin_rules),
     )
     for kind, table in tables:
         for rule in sorted(table, key=lambda each: each.pattern.text):
@@ -94,21 +95,6 @@ def databases(settings: Settings) -> Mapping[str, tuple[str, ...]]:
         if known.get(name) == known.get(main):
             known.pop(name, None)
     return dict(sorted(known.items(), key=lambda item: item[0] != settings.gosumdb.name))
-
-
-def rules_of(settings: Settings) -> MirrorRules:
-    """The mirror rules as the sources apply them."""
-    from goproxy_mirror.sources.rules import MirrorRule as Applied  # noqa: PLC0415 (both are called that)
-
-    def applied(rules: Iterable[MirrorRule]) -> Sequence[Applied]:
-        return [Applied(rule.pattern, rule.candidates) for rule in rules]
-
-    return MirrorRules(
-        own=applied(settings.mirrors),
-        builtin=applied(builtin_mirrors() if settings.builtin_mirrors else ()),
-        rewrites=[Rewrite(rewrite.left, rewrite.rights) for rewrite in settings.rewrites],
-        private=",".join((*settings.private, *settings.gonoproxy)),
-    )
 
 
 def places(urls: Iterable[str], hosts: Hosts | None) -> tuple[Place, ...]:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from goproxy_mirror.config import Settings, Upstreams
-from goproxy_mirror.config.rules import MirrorRule, builtin_mirrors
 from goproxy_mirror.mirror.policy import Policy, Route
 from goproxy_mirror.ports import Credentials, Source, Verifier, Witness
 from goproxy_mirror.sources.chain import Chain, Ending, Step
 from goproxy_mirror.sources.directory import DirectorySource
 from goproxy_mirror.sources.mirrors import ModuleHomes
 from goproxy_mirror.sources.proven import ProvenSource
-from goproxy_mirror.sources.rules import MirrorRule as Rule
-from goproxy_mirror.sources.rules import MirrorRules, Rewrite
 from goproxy_mirror.sources.upstream import UpstreamSource
 from goproxy_mirror.state.files import instance_id
 from goproxy_mirror.transport import Hosts, Transport
 from goproxy_mirror.vcs.discovery import Discovery
 from goproxy_mirror.vcs.fallback import FallbackRepositories
 from goproxy_mirror.vcs.git import GitRepositories
+from goproxy_mirror.wiring.rules import rules_of
 from goproxy_mirror.wiring.toolchains import with_toolchains
 
 
@@ -36,12 +33,6 @@ def policy_of(
     """What each module's source is. Nothing leaves a source before `verifier` has vouched for it."""
     instance = instance_id(settings.state)
     private = ",".join((*settings.private, *settings.gonoproxy))
-    rules = MirrorRules(
-        own=_rules(settings.mirrors),
-        builtin=_rules(builtin_mirrors() if settings.builtin_mirrors else ()),
-        rewrites=[Rewrite(rewrite.left, rewrite.rights, rewrite.pattern) for rewrite in settings.rewrites],
-        private=private,
-    )
 
     async def connect(url: str) -> None:
         # ssh gives up by itself where a host does not connect.
@@ -59,7 +50,7 @@ def policy_of(
     modules = ModuleHomes(
         finder=Discovery(transport, private=private),
         repositories=repositories,
-        rules=rules,
+        rules=rules_of(settings),
         reach=hosts,
         order=settings.order,
         connect=connect,
@@ -96,7 +87,3 @@ def policy_of(
         public=chain(settings.upstream),
         unlisted=",".join((*settings.private, *settings.gonosumdb)),
     )
-
-
-def _rules(rules: Sequence[MirrorRule]) -> tuple[Rule, ...]:
-    return tuple(Rule(rule.pattern, rule.candidates) for rule in rules)
