@@ -13,12 +13,12 @@ from goproxy_mirror.sources.checksums import ChecksumUpstreams
 from goproxy_mirror.state.files import instance_id
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.sumdb.client import Client
-from goproxy_mirror.sumdb.note import KNOWN_KEYS, SAME_DATABASE, VerifierKey
+from goproxy_mirror.sumdb.note import SAME_DATABASE
 from goproxy_mirror.transport import Transport, shown
 from goproxy_mirror.verify.places import ask_place, size_of
 from goproxy_mirror.verify.sumdb_ops import SumDBOps
 from goproxy_mirror.wiring.listing import databases, host_of
-from goproxy_mirror.wiring.proof import TOOLCHAINS
+from goproxy_mirror.wiring.proof import TOOLCHAINS, key_of
 
 
 async def reports_of(
@@ -61,14 +61,6 @@ async def place_reports(
     async with asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(ask(url)) for url in urls]
     return [task.result() for task in asked]
-
-
-def key_of(settings: Settings, name: str) -> VerifierKey | None:
-    """The key by which a database is believed; None where it is not known."""
-    name = SAME_DATABASE.get(name, name)
-    if settings.gosumdb.key and name == settings.gosumdb.name:
-        return VerifierKey.parse(settings.gosumdb.key)
-    return VerifierKey.parse(KNOWN_KEYS[name]) if name in KNOWN_KEYS else None
 
 
 async def _report(

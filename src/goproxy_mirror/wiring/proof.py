@@ -43,17 +43,23 @@ def databases_of(settings: Settings, transport: Transport) -> ChecksumUpstreams:
 
 def clients_of(settings: Settings, databases: ChecksumUpstreams, heads: TreeHeads) -> Mapping[str, Client]:
     """A verifying client for each database whose key is known, by every name that it is asked by."""
-    keys = {name: VerifierKey.parse(key) for name, key in KNOWN_KEYS.items()}
-    if settings.gosumdb.key:
-        keys[settings.gosumdb.name] = VerifierKey.parse(settings.gosumdb.key)
     base = settings.state / "sumdb"
-    clients = {
-        name: Client(key, SumDBOps(name, databases, heads, base))
-        for name, key in keys.items()
-        if databases.known(name)
-    }
-    same = {name: clients[other] for name, other in SAME_DATABASE.items() if other in clients}
-    return {**clients, **same}
+    clients: dict[str, Client] = {}
+    for name in (*KNOWN_KEYS, settings.gosumdb.name, *SAME_DATABASE):
+        key = key_of(settings, name)
+        if key is None or not databases.known(key.name):
+            continue
+        # Two names of one database are one client: the tree is one, and so is what is known of it.
+        clients[name] = clients.get(key.name) or Client(key, SumDBOps(key.name, databases, heads, base))
+    return clients
+
+
+def key_of(settings: Settings, name: str) -> VerifierKey | None:
+    """The key by which a database is believed; None where it is not known."""
+    name = SAME_DATABASE.get(name, name)
+    if settings.gosumdb.key and name == settings.gosumdb.name:
+        return VerifierKey.parse(settings.gosumdb.key)
+    return VerifierKey.parse(KNOWN_KEYS[name]) if name in KNOWN_KEYS else None
 
 
 def checker_of(
