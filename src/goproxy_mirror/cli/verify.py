@@ -6,7 +6,6 @@ import asyncio
 import signal
 import sys
 import time
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -93,5 +92,4 @@ def _end_on_sigterm() -> None:
     """End as an interrupt does: with a summary, and nothing lost of what was done."""
     task = asyncio.current_task()
     if task is not None and sys.platform != "win32":
-        with suppress(NotImplementedError, RuntimeError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
