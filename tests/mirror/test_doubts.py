@@ -124,3 +124,18 @@ async def test_database_that_contradicts_itself_takes_nothing_out(
     assert journey.provenance.doubted == {key}
     journey.verifier.failing = None
     assert await content(journey, MOD) != OLD, "positive control: the file itself is wrong"
+
+
+async def test_what_was_taken_unproven_is_proven_later(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database is silent it is served, without asking at every hit; then it is proven, or taken out."""
+    key = await stored(journey, MOD, OLD)
+    journey.verifier.silent = True
+    assert await content(journey, MOD) == await content(journey, MOD) == OLD
+    assert journey.verifier.asked == ["example.com/m@v1.0.0.mod"], "asked once"
+    assert journey.provenance.doubted == {key}
+    journey.verifier.silent = False
+    journey.verifier.wrong.add(OLD)
+    monkeypatch.setattr(journey.doubts, "_quiet_until", 0.0)
+    assert await content(journey, MOD) == b"module example.com/m\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,6 @@ from goproxy_mirror.sumdb.tiles import (
     Tile,
     chain,
     edge,
-    edge_proves,
     hash_in,
     parent,
     proven_edge,
@@ -198,6 +199,11 @@ def test_older_trees_are_beginnings(size: int, data: st.DataObject) -> None:
         for naive_hash in [hash_in(tile, log.body(tile), node)]
     ]
     assert root_hash(hashes) == naive_root(log.leaves[:older])
+
+
+def edge_proves(tree: Tree, bodies: Mapping[Tile, bytes], height: int) -> bool:
+    """Whether the edge tiles give the tree's root, where there is one body for each."""
+    return proven_edge(tree, {tile: [body] for tile, body in bodies.items()}, height) is not None
 
 
 @settings(max_examples=40, deadline=None)

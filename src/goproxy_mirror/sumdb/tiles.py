@@ -126,11 +126,6 @@ def chain(tile: Tile, size: int) -> tuple[Tile, ...]:
     return tuple(found)
 
 
-def edge_proves(tree: Tree, bodies: Mapping[Tile, bytes], height: int = HEIGHT) -> bool:
-    """Whether the edge tiles of the tree give its root, all of their hashes counted."""
-    return proven_edge(tree, {tile: [body] for tile, body in bodies.items()}, height) is not None
-
-
 def proven_edge(
     tree: Tree, candidates: Mapping[Tile, Sequence[bytes]], height: int = HEIGHT
 ) -> dict[Tile, bytes] | None:

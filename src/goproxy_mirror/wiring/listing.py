@@ -15,10 +15,10 @@ from goproxy_mirror.module.sshaddress import SSHAddress, is_ssh
 from goproxy_mirror.ports.inspection import Place, Rule, RuleKind
 from goproxy_mirror.sources.rules import MirrorRules
 from goproxy_mirror.transport import Hosts, Target, UrlError, shown
+from goproxy_mirror.verify.checker import TOOLCHAIN
 from goproxy_mirror.wiring.rules import rules_of
 
 EVERYTHING_ELSE = "all other modules"
-TOOLCHAIN = "golang.org/toolchain"
 
 
 @dataclass(frozen=True, slots=True)

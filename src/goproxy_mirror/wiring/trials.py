@@ -25,9 +25,9 @@ from goproxy_mirror.state.files import instance_id
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.transport import Transport
 from goproxy_mirror.vcs.git import GitRepositories
+from goproxy_mirror.verify.checker import TOOLCHAIN
 from goproxy_mirror.wiring.databases import place_reports
 from goproxy_mirror.wiring.listing import (
-    TOOLCHAIN,
     Filled,
     chosen_mirrors,
     chosen_upstreams,
