@@ -53,7 +53,7 @@ class Catalog:
 
     async def _derive(self, path: ModulePath, key: str) -> None:
         body = "".join(f"{version}\n" for version in await self.held(path)).encode()
-        listed = self._storage.look(key)
+        listed = await self._storage.find(key)
         if (
             listed is None
             or listed.size != len(body)

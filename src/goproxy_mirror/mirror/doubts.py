@@ -86,7 +86,7 @@ class Doubts:
         """
         kind = FileKind.MOD if kind is FileKind.INFO else kind
         key = file_key(mv, kind)
-        stored = self._storage.look(key)
+        stored = await self._storage.find(key)
         if stored is None:
             self._keys.discard(key)
             return
@@ -106,7 +106,7 @@ class Doubts:
         """Take a file out of the store; with a `.mod` goes the `.info` that it vouched for."""
         for each in (FileKind.MOD, FileKind.INFO) if kind is FileKind.MOD else (kind,):
             key = file_key(mv, each)
-            stored = self._storage.look(key)
+            stored = await self._storage.find(key)
             if stored is not None:
                 with disk_failures("quarantine the file"):
                     await asyncio.to_thread(_keep, stored.path, self._quarantine / key)

@@ -73,10 +73,10 @@ class Files:
         """The file; with `fetch` off, only if it is held."""
         key, mv, kind = request.key, request.mv, request.kind
         await self._doubts.known()
-        stored = self._storage.look(key)
+        stored = self._storage.look(key) or await self._storage.find(key)
         if stored is not None and self._doubts.about(key):
             await self._flights.run(f"{key} doubt", lambda: self._settle(mv, kind))
-            stored = self._storage.look(key)
+            stored = await self._storage.find(key)
         if stored is not None:
             return FileAnswer(stored, kind, lasting=self._doubts.settled)
         if not fetch:
@@ -93,7 +93,7 @@ class Files:
 
     async def _fetch(self, key: str, mv: ModuleVersion, kind: FileKind) -> FileAnswer:
         async with self._turns.hold(key):
-            stored = self._storage.look(key)  # another worker may have been first
+            stored = await self._storage.find(key)  # another worker may have been first
             if stored is not None:
                 return FileAnswer(stored, kind)
             large = kind is FileKind.ZIP
@@ -108,13 +108,13 @@ class Files:
                 stored = await self._publish(key, staged, found.home, found.proof)
         self._told(mv, kind, found.home, stored)
         if kind is FileKind.MOD or found.info is not None:
-            self._derive_held(mv)
+            await self._derive_held(mv)
         return FileAnswer(stored, kind, found.home.name)
 
     async def _fetch_info(self, key: str, mv: ModuleVersion) -> FileAnswer:
         """A `.info` stands in no record: it is published only where the `.mod` of its version is held, and proven."""
         async with self._turns.hold(key), self._held_mod(mv) as mod:
-            stored = self._storage.look(key)
+            stored = await self._storage.find(key)
             if stored is not None:
                 return FileAnswer(stored, FileKind.INFO)
             async with self._fetching.of(key, str(mv), mv.path):
@@ -124,11 +124,11 @@ class Files:
                     raise await self._denied(mv, error) from error
             if mod is not None:
                 await mod
-            stored = self._storage.look(key)  # who built the `.mod` has published its `.info` along
+            stored = await self._storage.find(key)  # who built the `.mod` has published its `.info` along
             if stored is None:
                 stored = await self._publish_info(mv, found.value, found.home, None)
                 self._told(mv, FileKind.INFO, found.home, stored)
-        self._derive_held(mv)
+        await self._derive_held(mv)
         return FileAnswer(stored, FileKind.INFO, found.home.name)
 
     async def _denied(self, mv: ModuleVersion, error: NotFound) -> MirrorError:
@@ -153,7 +153,7 @@ class Files:
     async def _held_mod(self, mv: ModuleVersion) -> AsyncIterator[asyncio.Task[FileAnswer] | None]:
         """The `.mod` is fetched and proven meanwhile, where it has to vouch for the `.info`."""
         mod = File(mv, FileKind.MOD)
-        held = self._storage.look(mod.key) is not None and not self._doubts.about(mod.key)
+        held = await self._storage.find(mod.key) is not None and not self._doubts.about(mod.key)
         if held or self._verifier.outside(mv.path):
             yield None
             return
@@ -182,7 +182,7 @@ class Files:
         where they do not, `SecurityError` is raised.
         """
         key = file_key(mv, FileKind.INFO)
-        stored = self._storage.look(key)
+        stored = await self._storage.find(key)
         if stored is None:
             async with self._storage.stage() as staged:
                 with disk_failures("write the file"):
@@ -202,10 +202,12 @@ class Files:
             source=home.name,
         )
 
-    def _derive_held(self, mv: ModuleVersion) -> None:
+    async def _derive_held(self, mv: ModuleVersion) -> None:
         """Nothing is listed yet while one of the two files is missing that a version is held by."""
-        if all(self._storage.look(file_key(mv, kind)) for kind in (FileKind.INFO, FileKind.MOD)):
-            self._derive(mv)
+        for kind in (FileKind.INFO, FileKind.MOD):
+            if await self._storage.find(file_key(mv, kind)) is None:
+                return
+        self._derive(mv)
 
     def _derive(self, mv: ModuleVersion) -> None:
         self._catalog.changed(mv.path)

@@ -212,7 +212,7 @@ class Scrub:
         self, mv: ModuleVersion, kind: FileKind, key: str, record: FileRecord | None, since: float
     ) -> Checked | None:
         """A `.mod` or a `.zip`; None where somebody has taken it out meanwhile."""
-        stored = self._storage.look(key)
+        stored = await self._storage.find(key)
         if stored is None:
             return None
         if record is not None and record.proof and record.proof.by and (record.verified or 0.0) >= since:
@@ -224,7 +224,7 @@ class Scrub:
         except SecurityError as error:
             return await self._take_out(mv, kind, key, stored, error.message)
         except StorageError as error:
-            if self._storage.look(key) is None:
+            if await self._storage.find(key) is None:
                 return None
             return Checked(key, Verdict.UNREADABLE, _line(error), stored.size)
         except MirrorError as error:
@@ -264,20 +264,23 @@ class Scrub:
         return Checked(key, Verdict.UNPROVEN, f"it is what was proven once, but {reason}", stored.size)
 
     async def _info(self, mv: ModuleVersion, key: str) -> Checked | None:
-        stored = self._storage.look(key)
+        stored = await self._storage.find(key)
         if stored is None:
             return None
         try:
             with disk_failures("read the file"):
                 body = await asyncio.to_thread(_read, stored.path, _MOST_INFO + 1)
         except StorageError as error:
-            if self._storage.look(key) is None:
+            if await self._storage.find(key) is None:
                 return None
             return Checked(key, Verdict.UNREADABLE, _line(error), stored.size)
         problem = self._problem_of_info(mv, body)
         if problem is not None:
             return await self._take_out(mv, FileKind.INFO, key, stored, f"{mv}.info: {problem}")
-        if not self._verifier.outside(mv.path) and self._storage.look(file_key(mv, FileKind.MOD)) is None:
+        if (
+            not self._verifier.outside(mv.path)
+            and await self._storage.find(file_key(mv, FileKind.MOD)) is None
+        ):
             reason = "the .mod that has to vouch for it is not stored"
             return Checked(key, Verdict.UNPROVEN, reason, stored.size)
         return Checked(key, Verdict.SOUND, size=stored.size)
@@ -307,7 +310,7 @@ class Scrub:
         self, mv: ModuleVersion, kind: FileKind, key: str, stored: StoredFile, reason: str
     ) -> Checked | None:
         """Quarantine the file that was looked at, unless it is gone or replaced by now."""
-        if self._storage.look(key) != stored:
+        if await self._storage.find(key) != stored:
             return None
         try:
             await self._doubts.remove(mv, kind, reason)
@@ -321,7 +324,7 @@ class Scrub:
         key = f"{path.escaped}/@v/list"
         try:
             held = "".join(f"{version}\n" for version in await self._catalog.held(path)).encode()
-            stored = self._storage.look(key)
+            stored = await self._storage.find(key)
             with disk_failures("read the list"):
                 body = await asyncio.to_thread(stored.path.read_bytes) if stored is not None else b""
             if body == held:

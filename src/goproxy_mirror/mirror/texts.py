@@ -156,7 +156,7 @@ class Texts:
         return await self._held_file(ModuleVersion(request.path, newest), FileKind.INFO)
 
     async def _held_file(self, mv: ModuleVersion, kind: FileKind) -> bytes | None:
-        stored = self._storage.look(file_key(mv, kind))
+        stored = await self._storage.find(file_key(mv, kind))
         return await asyncio.to_thread(stored.path.read_bytes) if stored else None
 
     def _as_answer(self, request: List | Latest | Resolve, kept: Kept) -> TextAnswer:

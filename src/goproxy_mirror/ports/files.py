@@ -36,7 +36,14 @@ class Storage(Protocol):
     """
 
     def look(self, key: str) -> StoredFile | None:
-        """The file, if it is published. One `stat`: quick enough to be called on the event loop."""
+        """The file, if it is published and on this machine. One `stat`: quick enough to be called on the event loop.
+
+        Where the store is elsewhere, None does not say that it is absent: `find` knows.
+        """
+        ...
+
+    async def find(self, key: str) -> StoredFile | None:
+        """The file, if it is published; brought to this machine where the store is elsewhere."""
         ...
 
     def stage(self) -> AbstractAsyncContextManager[Path]:

@@ -65,6 +65,9 @@ class LocalStorage:
             return None
         return StoredFile(_as_path(path), status.st_size, status.st_mtime)
 
+    async def find(self, key: str) -> StoredFile | None:
+        return self.look(key)
+
     @asynccontextmanager
     async def stage(self) -> AsyncIterator[Path]:
         path = self._tmp / f"{self._owner}-{secrets.token_hex(8)}"
