@@ -38,7 +38,7 @@ from goproxy_mirror.web.server import serve as serve_workers
 from goproxy_mirror.web.services import Services
 from goproxy_mirror.wiring.credentials import check_credentials
 from goproxy_mirror.wiring.inspection import Inspection, inspection_of, listing_of
-from goproxy_mirror.wiring.modules import journey_of
+from goproxy_mirror.wiring.modules import feed_of, journey_of
 from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
 from goproxy_mirror.wiring.proof import check_database, checker_of, clients_of, databases_of
@@ -178,12 +178,17 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         vulnerabilities = vulnerabilities_of(
             settings, transport, instance=instance, answers=answers, turns=turns, flights=flights
         )
-        upkeep = Upkeep(state, hosts, verifier, doubts, repositories, answers, settings.git_cache_size)
+        feed = feed_of(settings, state.feed, storage)
+        upkeep = Upkeep(state, hosts, verifier, doubts, repositories, answers, feed, settings.git_cache_size)
         stack.push_async_callback(upkeep.last)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(tasks.create_task(upkeep.run()).cancel)
         yield Services(
-            modules, ChecksumService(databases, policy, clients), partial(_ready, storage), vulnerabilities
+            modules,
+            ChecksumService(databases, policy, clients),
+            partial(_ready, storage),
+            vulnerabilities,
+            feed,
         )
 
 

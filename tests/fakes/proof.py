@@ -62,6 +62,7 @@ class FakeProvenance:
 
     recorded: dict[str, tuple[Home, int, Proof | None]] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
+    fed: list[str] = field(default_factory=list)
 
     async def record(self, key: str, home: Home, *, size: int, proof: Proof | None) -> None:
         self.recorded[key] = (home, size, proof)
@@ -71,6 +72,10 @@ class FakeProvenance:
 
     async def proved(self, key: str, proof: Proof) -> None:
         self.doubted.discard(key)
+
+    async def held(self, mv: ModuleVersion) -> None:
+        if str(mv) not in self.fed:
+            self.fed.append(str(mv))
 
     async def forget(self, key: str) -> None:
         self.doubted.discard(key)

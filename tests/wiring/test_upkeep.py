@@ -10,6 +10,7 @@ import pytest
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.mirror.doubts import Doubts
+from goproxy_mirror.mirror.feed import Feed
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import Home, Lie
@@ -27,9 +28,11 @@ MIRROR = Home("mirror", "https://mirror.test/m")
 def upkeep(state: State, folder: Path) -> Upkeep:
     """A process's upkeep; nothing of it looks at repositories within a minute."""
     checker = Checker(database=None, toolchains=None, outside="", pins=state.pins, lies=state.lies)
-    doubts = Doubts(LocalStorage(folder / "store"), checker, state.provenance, folder / "quarantine")
+    storage = LocalStorage(folder / "store")
+    doubts = Doubts(storage, checker, state.provenance, folder / "quarantine")
     answers = FileAnswers(folder / "answers")
-    return Upkeep(state, Hosts(), checker, doubts, None, answers, 0)  # type: ignore[arg-type]
+    feed = Feed(state.feed, storage, private="")
+    return Upkeep(state, Hosts(), checker, doubts, None, answers, feed, 0)  # type: ignore[arg-type]
 
 
 def ranked(hosts: Hosts) -> list[str]:

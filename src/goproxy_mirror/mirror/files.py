@@ -208,6 +208,7 @@ class Files:
             if await self._storage.find(file_key(mv, kind)) is None:
                 return
         self._derive(mv)
+        self._flights.start(f"feed {mv}", lambda: self._provenance.held(mv))
 
     def _derive(self, mv: ModuleVersion) -> None:
         self._catalog.changed(mv.path)

@@ -6,6 +6,7 @@ decides. Every protocol's docstring lists what may be raised.
 
 from __future__ import annotations
 
+from goproxy_mirror.ports.feed import FeedEntry, FeedRecords
 from goproxy_mirror.ports.files import Answers, FileKind, Kept, Provenance, Storage, StoredFile, Turns
 from goproxy_mirror.ports.hosts import Credential, Credentials, HealthRecords, HostHealth, SSHWay
 from goproxy_mirror.ports.modules import Found, Home, Info, Proof, Source
@@ -31,6 +32,8 @@ __all__ = [
     "Credential",
     "Credentials",
     "DatabaseState",
+    "FeedEntry",
+    "FeedRecords",
     "FileCounts",
     "FileKind",
     "FileRecord",

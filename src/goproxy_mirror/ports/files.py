@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports.modules import Home, Proof
 
 
@@ -108,8 +109,12 @@ class Provenance(Protocol):
         """The stored file was proven."""
         ...
 
+    async def held(self, mv: ModuleVersion) -> None:
+        """The version's `.info` and `.mod` are published: it enters the feeds, unless it stands there."""
+        ...
+
     async def forget(self, key: str) -> None:
-        """The file is not published any more."""
+        """The file is not published any more; nor is a version held without its `.info` or its `.mod`."""
         ...
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, case, delete, func, or_, select, update
+from sqlalchemy import Row, case, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from goproxy_mirror.ports import FileCounts, FileRecord, Home, Proof
+from goproxy_mirror.state.feedrows import FeedRows
 from goproxy_mirror.state.tables import UNPROVEN, provenance
 
 _INFO = ".info"
 _PIN = "pin"
 
 
-class FileRows:
+class FileRows(FeedRows):
     """What can be asked about published files. Keys are those of the store."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def put_file(self, key: str, home: Home, *, size: int, proof: Proof | None, at: float) -> None:
         """The file is about to be published: what was known of an earlier one under the key counts no more, but for when
@@ -33,11 +31,14 @@ class FileRows:
                 set_={name: value for name, value in values.items() if name not in {"key", "first_seen"}},
             )
         )
+        self._recorded(key)
 
     def add_files(self, rows: Sequence[tuple[str, Home, int, float]]) -> None:
         """Files that an earlier version published without proof: key, home, size, time. What is known already stays."""
         values = [_row(key, home, size, None, at) for key, home, size, at in rows]
         self._connection.execute(insert(provenance).on_conflict_do_nothing(), values)
+        for key, *_ in rows:
+            self._recorded(key)
 
     def put_proof(self, key: str, proof: Proof, at: float) -> None:
         proven = {
@@ -58,6 +59,7 @@ class FileRows:
 
     def drop_file(self, key: str) -> None:
         self._connection.execute(delete(provenance).where(provenance.c.key == key))
+        self._dropped(key)
 
     def unproven(self) -> frozenset[str]:
         return frozenset(self._connection.scalars(select(provenance.c.key).where(UNPROVEN)))

@@ -13,8 +13,10 @@ import structlog
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileCounts, FileKind, FileRecord, Home, Proof
 from goproxy_mirror.state.database import BRIEF, PATIENT, Database
+from goproxy_mirror.state.feed import stem_of
 
 if TYPE_CHECKING:
     from goproxy_mirror.state.session import Session
@@ -31,10 +33,12 @@ _REST = 5.0
 
 @dataclass(eq=False, slots=True)
 class _Change:
-    """`needed`: somebody has to know whether it was written."""
+    """`needed`: somebody has to know whether it was written. `feeds`: it gives a time in the feeds, where a reader may see it
+    before the machine loses its power."""
 
     apply: Callable[[Session], None]
     needed: bool
+    feeds: bool = False
     written: bool = False
 
 
@@ -66,6 +70,10 @@ class SQLProvenance:
     async def proved(self, key: str, proof: Proof) -> None:
         at = time.time()
         await self._change(lambda session: session.put_proof(key, proof, at), needed=False)
+
+    async def held(self, mv: ModuleVersion) -> None:
+        stem = stem_of(mv)
+        await self._change(lambda session: session.put_held([stem]), needed=False, feeds=True)
 
     async def forget(self, key: str) -> None:
         await self._change(lambda session: session.drop_file(key), needed=False)
@@ -109,8 +117,8 @@ class SQLProvenance:
         at = time.time()
         await self._database.write(lambda session: session.put_verified(keys, at), durable=False)
 
-    async def _change(self, apply: Callable[[Session], None], *, needed: bool) -> None:
-        change = _Change(apply, needed)
+    async def _change(self, apply: Callable[[Session], None], *, needed: bool, feeds: bool = False) -> None:
+        change = _Change(apply, needed, feeds)
         self._waiting.append(change)
         if not needed and time.monotonic() < self._again:
             self._limit()
@@ -133,7 +141,7 @@ class SQLProvenance:
                 try:
                     await self._database.write(
                         lambda session, changes=changes: _apply(session, changes),  # type: ignore[misc]
-                        durable=needed,
+                        durable=needed or any(change.feeds for change in changes),
                         wait=PATIENT if needed else BRIEF,
                     )
                 except StorageError:
@@ -155,5 +163,7 @@ class SQLProvenance:
 
 
 def _apply(session: Session, changes: Sequence[_Change]) -> None:
+    if any(change.feeds for change in changes):
+        session.lock_feed()  # before any row is, so that no two transactions wait for each other
     for change in changes:
         change.apply(session)

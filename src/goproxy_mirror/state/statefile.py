@@ -15,7 +15,7 @@ NAME = "state.db"
 JOURNAL = "provenance.jsonl"
 """Where earlier versions recorded the published files."""
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """The revisions that this program knows, oldest first: those in `migrations/versions/`."""
 
 HEAD = REVISIONS[-1]

@@ -94,3 +94,27 @@ Index(
     sqlite_where=UNPROVEN,
     postgresql_where=UNPROVEN,
 )
+
+# One row for each version that was ever held, by the stem of its keys. Times are in microseconds: `at` is when it became held,
+# and is NULL while its files are recorded and nobody has said so yet; `gone` is since when it is not held any more.
+feed = Table(
+    "feed",
+    metadata,
+    Column("stem", Text, primary_key=True),
+    Column("at", BigInteger),
+    Column("gone", BigInteger),
+    Index("feed_at", "at", unique=True),
+    sqlite_with_rowid=False,
+)
+
+# When each version was asked for last, in days since the epoch, and how often: its `.info` and `.mod`, and apart its zip.
+uses = Table(
+    "uses",
+    metadata,
+    Column("stem", Text, primary_key=True),
+    Column("day", Integer),
+    Column("times", BigInteger, nullable=False),
+    Column("zip_day", Integer),
+    Column("zip_times", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from goproxy_mirror.errors import NotFound
 from goproxy_mirror.web import ops
+from goproxy_mirror.web.feeds import Catalog, Index
 from goproxy_mirror.web.goproxy import GoProxy
 from goproxy_mirror.web.incoming import Incoming, Refused
 from goproxy_mirror.web.page import Page
@@ -38,7 +39,7 @@ class Routes:
     def __init__(self, services: Services, site: Site) -> None:
         self._prefix = site.prefix
         self._below = f"{site.prefix}/"
-        self._fixed: Mapping[str, Handler] = {
+        self._fixed: dict[str, Handler] = {
             "/": Page(site.prefix, site.public_url, site.instance),
             "/healthz": ops.health,
             "/readyz": ops.Readiness(services),
@@ -46,6 +47,8 @@ class Routes:
             "/robots.txt": ops.robots,
             "/favicon.ico": ops.favicon,
         }
+        if services.feed is not None:
+            self._fixed |= {"/index": Index(services.feed), "/catalog": Catalog(services.feed)}
         self._checksums: Handler = Checksums(services.checksums, site.instance)
         self._modules: Handler = GoProxy(services.modules, site.instance)
         self._vulnerabilities: Handler = Vulnerabilities(services.vulnerabilities, site.instance)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
+from goproxy_mirror.ports import FeedEntry
 from goproxy_mirror.protocol import File, Latest, List, Resolve, SumDB
 
 
@@ -40,6 +41,17 @@ class VulnJourney(Protocol):
         ...
 
 
+class FeedJourney(Protocol):
+    """Answers what is held, by the time at which it arrived."""
+
+    async def page(self, since: int, limit: int, *, gone: bool = False) -> Sequence[FeedEntry]:
+        """The first public entries at `since` (microseconds since the epoch) or later; fewer than `limit` only at the end.
+
+        `gone`: with versions that are not held any more. Raises `StorageError`.
+        """
+        ...
+
+
 async def always_ready() -> None:
     """For services that have nothing to look at."""
 
@@ -49,13 +61,14 @@ class Services:
     """What one worker process serves with.
 
     `ready` raises a `MirrorError` while requests could not be answered (an unwritable store). `vulnerabilities` is None where
-    no vulnerability database is served.
+    no vulnerability database is served, `feed` where nobody writes down what is held.
     """
 
     modules: ModuleJourney
     checksums: ChecksumJourney
     ready: Callable[[], Awaitable[None]] = always_ready
     vulnerabilities: VulnJourney | None = None
+    feed: FeedJourney | None = None
 
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from goproxy_mirror.config import Settings
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.doubts import Doubts
+from goproxy_mirror.mirror.feed import Feed
 from goproxy_mirror.mirror.fetching import Fetching
 from goproxy_mirror.mirror.files import Files
 from goproxy_mirror.mirror.flights import Flights
@@ -12,7 +13,7 @@ from goproxy_mirror.mirror.freshness import Absences, Freshness, RecentAnswers
 from goproxy_mirror.mirror.policy import Policy
 from goproxy_mirror.mirror.service import MirrorService
 from goproxy_mirror.mirror.texts import Texts
-from goproxy_mirror.ports import Answers, Provenance, Storage, Turns, Verifier
+from goproxy_mirror.ports import Answers, FeedRecords, Provenance, Storage, Turns, Verifier
 
 
 def journey_of(
@@ -55,3 +56,9 @@ def journey_of(
         freshness=freshness,
     )
     return MirrorService(files, texts)
+
+
+def feed_of(settings: Settings, records: FeedRecords, storage: Storage) -> Feed:
+    """What is told of the store: nothing of modules that are to be heard of by no public place."""
+    private = dict.fromkeys((*settings.private, *settings.gonoproxy, *settings.gonosumdb))
+    return Feed(records, storage, private=",".join(private))

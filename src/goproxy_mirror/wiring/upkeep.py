@@ -10,6 +10,7 @@ import structlog
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.mirror.doubts import Doubts
+from goproxy_mirror.mirror.feed import Feed
 from goproxy_mirror.state.files import FileAnswers
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.transport import Hosts
@@ -35,6 +36,7 @@ class Upkeep:
     doubts: Doubts
     repositories: GitRepositories
     answers: FileAnswers
+    feed: Feed
     git_cache_size: int
 
     async def run(self) -> None:
@@ -43,6 +45,7 @@ class Upkeep:
         while True:
             await asyncio.sleep(_SHARE)
             await self.last()
+            await self._settle()
             await asyncio.gather(self.doubts.load(), self.verifier.refresh())
             if time.monotonic() - tidied >= _TIDY:
                 await self._tidy()
@@ -61,6 +64,12 @@ class Upkeep:
             self.hosts.restore(await self.state.health.load())
         except StorageError as error:
             log.warning("the health of hosts is not known", reason=error.message)
+
+    async def _settle(self) -> None:
+        try:
+            await self.feed.settle()
+        except StorageError as error:
+            log.warning("what was published last is not looked for", reason=error.message)
 
     async def _tidy(self) -> None:
         try:

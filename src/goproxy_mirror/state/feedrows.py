@@ -1,0 +1,98 @@
+"""The table of the feeds, within one transaction. All of it blocks.
+
+A version is named by the stem of its keys (`golang.org/x/text/@v/v0.3.0`). It is due (without a time) from when its `.info` and
+its `.mod` are recorded, which is before they can be seen, until somebody says that it is held: whatever happens in between, what
+is due is looked for again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from goproxy_mirror.state.tables import feed, provenance
+
+_SIBLINGS = {".info": ".mod", ".mod": ".info"}
+_LOCK = 0x676F70726F787901
+"""Of PostgreSQL's advisory locks, the one that the transaction holds which gives times."""
+
+
+class FeedRows:
+    """What can be asked about the feeds. Times are in microseconds since the epoch."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def lock_feed(self) -> None:
+        """Let no other transaction give times before this one has ended; SQLite has one writer anyway."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+    def put_held(self, stems: Sequence[str]) -> None:
+        """The versions are held from now on; what stands in the feed already stays where it is."""
+        self.lock_feed()
+        last = self._connection.execute(select(func.max(feed.c.at))).scalar_one()
+        at = time.time_ns() // 1000
+        if last is not None:
+            at = max(at, last + 1)
+        for number, stem in enumerate(stems):
+            self._connection.execute(
+                insert(feed)
+                .values(stem=stem, at=at + number)
+                .on_conflict_do_update(
+                    index_elements=["stem"],
+                    set_={"at": at + number, "gone": None},
+                    where=or_(feed.c.at.is_(None), feed.c.gone.is_not(None)),
+                )
+            )
+
+    def feed_page(self, since: int, limit: int, *, gone: bool) -> list[tuple[str, int]]:
+        statement = select(feed.c.stem, feed.c.at).where(feed.c.at >= since)
+        if not gone:
+            statement = statement.where(feed.c.gone.is_(None))
+        rows = self._connection.execute(statement.order_by(feed.c.at).limit(limit))
+        return [(row.stem, row.at) for row in rows]
+
+    def feed_due(self, limit: int) -> list[str]:
+        return list(self._connection.scalars(select(feed.c.stem).where(feed.c.at.is_(None)).limit(limit)))
+
+    def drop_due(self, stems: Iterable[str]) -> None:
+        for stem in stems:
+            self._connection.execute(delete(feed).where(feed.c.stem == stem, feed.c.at.is_(None)))
+
+    def _recorded(self, key: str) -> None:
+        """A file was recorded: with both of them the version is due."""
+        stem, sibling = _version_of(key)
+        if not sibling:
+            return
+        both = select(provenance.c.key).where(provenance.c.key == stem + sibling)
+        if self._connection.execute(both).first() is None:
+            return
+        self._connection.execute(
+            insert(feed)
+            .values(stem=stem)
+            .on_conflict_do_update(
+                index_elements=["stem"],
+                set_={"at": None, "gone": None},
+                where=feed.c.gone.is_not(None),
+            )
+        )
+
+    def _dropped(self, key: str) -> None:
+        """A file is not published any more: without both of them the version is not held."""
+        stem, sibling = _version_of(key)
+        if not sibling:
+            return
+        self.drop_due([stem])
+        self._connection.execute(
+            update(feed).where(feed.c.stem == stem, feed.c.gone.is_(None)).values(gone=time.time_ns() // 1000)
+        )
+
+
+def _version_of(key: str) -> tuple[str, str]:
+    """The stem of a key, and the ending of the other file that its version is held by; empty for a zip."""
+    stem, dot, ending = key.rpartition(".")
+    return stem, _SIBLINGS.get(dot + ending, "")
