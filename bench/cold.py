@@ -16,7 +16,7 @@ from bench.filled import LARGE, PROJECT, SMALL
 from bench.setting import Setting
 from tests.world.go import Go
 
-NAMES = ("ours", "ours, unproven", "goproxy", "athens", "goproxyio")
+NAMES = ("ours", "ours, unproven", "goproxy", "athens", "goproxyio", "go command", "go fetch")
 COMMANDS = {"download": ("mod", "download"), "list -m all": ("list", "-mod=mod", "-m", "all")}
 _LONGEST = 600.0
 
@@ -86,7 +86,11 @@ def _measure(command: str, delay: int) -> Measure:
     def run(setting: Setting) -> None:
         _compare(command, name, setting)
 
-    ratios = [("direct", 1.1), ("athens", 0.2), ("goproxy", 0.2)] if delay else []
+    ratios = (
+        [("direct", 1.1), ("athens", 0.2), ("goproxy", 0.2), ("go command", 0.2), ("go fetch", 0.2)]
+        if delay
+        else []
+    )
     targets = [Target(name, "wall", bound, against) for against, bound in ratios]
     if delay:
         targets.append(Target(name, "wall", 1.1, "direct", server="ours, unproven"))

@@ -109,6 +109,8 @@ def _fill(kept: Path) -> dict[str, int]:
             return {"modules": 0, "downloads": 0}
         lines = done.stdout
     download, tree = kept / "modcache/cache/download", kept / "tree"
+    downloads = len(list(download.rglob("@v/*.zip")))
+    _fill_zips(work, env, download)
     for source in sorted(download.rglob("@v/*")):
         if source.suffix in {".info", ".mod", ".zip"}:
             target = tree / source.relative_to(download)
@@ -119,7 +121,19 @@ def _fill(kept: Path) -> dict[str, int]:
         info = mod.with_suffix(".info")
         if not info.exists():
             info.write_text(json.dumps({"Version": unescape(mod.stem), "Time": _time_of(mod.stem)}))
-    return {"modules": len(lines.splitlines()) - 1, "downloads": len(list(download.rglob("@v/*.zip")))}
+    return {"modules": len(lines.splitlines()) - 1, "downloads": downloads}
+
+
+def _fill_zips(work: Path, env: dict[str, str], download: Path) -> None:
+    """Download the zips that nobody needs, too: there are proxies that fetch them for each `.mod`."""
+    wanted = [
+        f"{unescape(str(mod.parent.parent.relative_to(download)))}@{unescape(mod.stem)}"
+        for mod in sorted(download.rglob("@v/*.mod"))
+        if not mod.with_suffix(".zip").exists()
+    ]
+    for first in range(0, len(wanted), 50):
+        command = [str(go_binary()), "mod", "download", *wanted[first : first + 50]]
+        subprocess.run(command, cwd=work, env=env, capture_output=True, check=False, timeout=900)
 
 
 def _time_of(version: str) -> str:

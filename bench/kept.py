@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-FORMAT = "1"
+FORMAT = 2
 """Raise this when the layout of what is kept changes."""
 
 

@@ -4,6 +4,8 @@
 * `ours, unproven`: the same with GOSUMDB=off, which is how the peers work by default (in the cold measures only).
 * `goproxy`, `athens`, `goproxyio`: the peers, where `bench/peers` could build them.
 * `nginx`, `caddy`: the same files from a web server, where the system has it.
+* `go command`, `go fetch`: stand-ins for the peers in the cold measures and for lists (`gofetch/`): what Athens does for each new
+  version (an empty module cache and a go command), and what goproxy/goproxy does (.info, .mod and .zip over HTTP).
 * `go files`: the same files from Go's own HTTP server, and nothing else: no proxy that is written in Go can beat it.
 """
 
@@ -19,6 +21,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench import peers
@@ -146,12 +149,18 @@ def _caddy(place: Place) -> Launch:
 
 
 def _go_files(place: Place) -> Launch:
-    return Launch((str(_go_files_program()), f"127.0.0.1:{place.port}", str(place.tree)))
+    return Launch((str(_go_program("gofiles")), f"127.0.0.1:{place.port}", str(place.tree)))
 
 
-def _go_files_program() -> Path:
-    program = kept_folder("gofiles") / "gofiles"
-    source = Path(__file__).parent / "gofiles"
+def _go_fetch(how: str, place: Place) -> Launch:
+    folder = place.folder / "cache"
+    command = (str(_go_program("gofetch")), how, f"127.0.0.1:{place.port}", str(folder), place.upstream)
+    return Launch((*command, str(go_binary())), {"GOTOOLCHAIN": "local"})
+
+
+def _go_program(name: str) -> Path:
+    program = kept_folder(name) / name
+    source = Path(__file__).parent / name
     if not program.exists() or program.stat().st_mtime < (source / "main.go").stat().st_mtime:
         env = {
             "PATH": str(go_binary().parent),
@@ -170,6 +179,8 @@ PROXIES: Mapping[str, Make] = {
     "goproxy": _goproxy,
     "athens": _athens,
     "goproxyio": _goproxyio,
+    "go command": partial(_go_fetch, "command"),
+    "go fetch": partial(_go_fetch, "http"),
 }
 FILE_SERVERS: Mapping[str, Make] = {"nginx": _nginx, "caddy": _caddy, "go files": _go_files}
 SERVERS: Mapping[str, Make] = {**PROXIES, **FILE_SERVERS}

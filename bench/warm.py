@@ -11,7 +11,7 @@ from bench.servers import Server
 from bench.setting import Setting
 
 ALL = ("ours", "goproxy", "athens", "goproxyio", "nginx", "caddy", "go files")
-PROXIES = ("ours", "goproxy", "athens", "goproxyio")
+PROXIES = ("ours", "goproxy", "athens", "goproxyio", "go command")
 
 
 def paths_of(module: str, ending: str, count: int) -> list[str]:
@@ -117,12 +117,12 @@ MEASURES = (
         "list",
         "@v/list within its time to live",
         _list,
-        (Target("list", "requests", 50, "athens", at_least=True),),
+        tuple(Target("list", "requests", 50, peer, at_least=True) for peer in ("athens", "go command")),
     ),
     Measure(
         "latest",
         "@latest within its time to live",
         _latest,
-        (Target("latest", "requests", 50, "athens", at_least=True),),
+        tuple(Target("latest", "requests", 50, peer, at_least=True) for peer in ("athens", "go command")),
     ),
 )

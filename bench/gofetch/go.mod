@@ -1,0 +1,3 @@
+module example.com/gofetch
+
+go 1.24
