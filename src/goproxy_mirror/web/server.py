@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import multiprocessing
+import os
 import select
+import signal
 import socket
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -85,8 +87,7 @@ def serve(options: ServerOptions, make_app: MakeApp, *, announce: Callable[[str]
 def _serve(
     options: ServerOptions, address: Address | None, make_app: MakeApp, announce: Callable[[str], None] | None
 ) -> int:
-    # A forked child would take over this process's locks in whatever state its threads have left them.
-    multiprocessing.set_start_method("spawn", force=True)
+    _prepare_workers()
     where: dict[str, Any] = {"uds": options.unix_socket, "uds_permissions": options.unix_socket_mode}
     if address is not None:
         where = {"address": address.host, "port": address.port}
@@ -100,16 +101,12 @@ def _serve(
         respawn_interval=0.1,
         workers_kill_timeout=max(1, round(options.drain)),
     )
-    server.main_loop_interrupt = _Wakeup()  # type: ignore[assignment]
+    wakeup = _Wakeup()
+    server.main_loop_interrupt = wakeup  # type: ignore[assignment]
     # Workers that end once everybody was told to end are no errors.
     logging.getLogger("_granian").addFilter(lambda _record: not server.interrupt_signal)
     if announce is not None:
-        url = _name(options, address)
-        watch = threading.Thread(
-            target=_announce, args=(partial(_connected, options, address), partial(announce, url))
-        )
-        watch.daemon = True
-        watch.start()
+        wakeup.watch(partial(_connected, options, address), partial(announce, _name(options, address)))
     status = 0
     try:
         server.serve(target_loader=partial(load, make_app), wrap_loader=False)
@@ -161,6 +158,11 @@ class _Wakeup:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
+        self._awaited: tuple[Callable[[], bool], Callable[[], None]] | None = None
+
+    def watch(self, happened: Callable[[], bool], then: Callable[[], None]) -> None:
+        """Call `then` once `happened` is true: asked again and again while the main process waits."""
+        self._awaited = happened, then
 
     def set(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -172,8 +174,34 @@ class _Wakeup:
                 pass
 
     def wait(self) -> None:
-        while not select.select([self._reader], [], [], 1.0)[0]:
-            pass
+        while not select.select([self._reader], [], [], 1.0 if self._awaited is None else 0.01)[0]:
+            if self._awaited is not None and self._awaited[0]():
+                then, self._awaited = self._awaited[1], None
+                then()
+
+
+def _prepare_workers() -> None:
+    """Workers are forked where that is safe: what this process has imported need not be imported by each of them again.
+
+    It is safe while this process has no threads but those of Granian, which wait for a worker's end and hold no lock. A
+    signal that comes between a fork and the worker's own handlers would be lost, so those two wait.
+    """
+    if sys.platform != "linux":
+        multiprocessing.set_start_method("spawn", force=True)
+        return
+    multiprocessing.set_start_method("fork", force=True)
+    main, signals = os.getpid(), {signal.SIGTERM, signal.SIGINT}
+
+    def mask(how: int) -> None:
+        # The workers start programs too, and inherit these hooks.
+        if os.getpid() == main:
+            signal.pthread_sigmask(how, signals)
+
+    os.register_at_fork(
+        before=partial(mask, signal.SIG_BLOCK), after_in_parent=partial(mask, signal.SIG_UNBLOCK)
+    )
+    gc.collect()
+    gc.freeze()  # a collection in a worker would write to every page, and so copy it
 
 
 def _settings(options: ServerOptions) -> dict[str, Any]:
@@ -216,14 +244,6 @@ def _name(options: ServerOptions, address: Address | None) -> str:
     if address is None:
         return f"unix:{options.unix_socket}"
     return address.url("http" if options.tls is None else "https")
-
-
-def _announce(connected: Callable[[], bool], announce: Callable[[], None]) -> None:
-    """Call `announce` once somebody listens; runs on a thread that ends with the process."""
-    pause = threading.Event()
-    while not connected():
-        pause.wait(0.02)
-    announce()
 
 
 def _connected(options: ServerOptions, address: Address | None) -> bool:

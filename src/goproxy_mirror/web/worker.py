@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -69,8 +70,14 @@ class Worker:
     def _watch_parent(self, loop: asyncio.AbstractEventLoop) -> None:
         """A worker that outlived its parent would keep the port, and nothing would replace it."""
         parent = multiprocessing.parent_process()
-        if parent is not None:
-            loop.add_reader(parent.sentinel, self._orphaned, loop, parent.sentinel)
+        if parent is None or parent.pid is None:
+            return
+        sentinel = parent.sentinel
+        if sys.platform == "linux":
+            # The sentinel is a pipe, whose other end a forked worker has too.
+            with contextlib.suppress(OSError):
+                sentinel = os.pidfd_open(parent.pid)
+        loop.add_reader(sentinel, self._orphaned, loop, sentinel)
 
     def _orphaned(self, loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
         loop.remove_reader(sentinel)
