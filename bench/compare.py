@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench import cold, growth, herd, memory, report, startup, warm
+from bench import cold, compression, growth, herd, memory, report, startup, warm
 from bench.figures import Figures, Measure, show, show_verdicts
 from bench.peers import INSTALLED, PEERS, built, version_of
 from bench.processes import cores
@@ -43,6 +43,7 @@ MEASURES: Sequence[Measure] = (
     *herd.MEASURES,
     *memory.MEASURES,
     *growth.MEASURES,
+    *compression.MEASURES,
 )
 
 
