@@ -18,6 +18,7 @@ from goproxy_mirror.errors import NeedsTool, SettingError, StorageError, disk_fa
 from goproxy_mirror.mirror.checksums import ChecksumService
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.flights import Flights
+from goproxy_mirror.mirror.uses import Uses
 from goproxy_mirror.observe import start_log
 from goproxy_mirror.ports.inspection import Listing
 from goproxy_mirror.process import Runner
@@ -179,7 +180,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings, transport, instance=instance, answers=answers, turns=turns, flights=flights
         )
         feed = feed_of(settings, state.feed, storage)
-        upkeep = Upkeep(state, hosts, verifier, doubts, repositories, answers, feed, settings.git_cache_size)
+        uses = Uses(state.uses)
+        upkeep = Upkeep(
+            state, hosts, verifier, doubts, repositories, answers, feed, uses, settings.git_cache_size
+        )
         stack.push_async_callback(upkeep.last)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(tasks.create_task(upkeep.run()).cancel)
@@ -189,6 +193,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             partial(_ready, storage),
             vulnerabilities,
             feed,
+            uses.touch if settings.track_use else None,
         )
 
 

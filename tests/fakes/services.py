@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from goproxy_mirror import observe
 from goproxy_mirror.errors import MirrorError, NotFound
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
-from goproxy_mirror.ports import FileKind, StoredFile
+from goproxy_mirror.ports import FeedEntry, FileKind, StoredFile
 from goproxy_mirror.protocol import Request, SumDB
 from goproxy_mirror.web.services import Services
 
@@ -108,6 +108,22 @@ class FakeVulnerabilities:
 
 
 @dataclass
+class FakeFeed:
+    """A feed of these entries, in their order; `gone` are the paths of those that are not held any more."""
+
+    entries: list[FeedEntry] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    failure: MirrorError | None = None
+
+    async def page(self, since: int, limit: int, *, gone: bool = False) -> Sequence[FeedEntry]:
+        """As the journey does."""
+        if self.failure is not None:
+            raise self.failure
+        found = [each for each in self.entries if each.at >= since and (gone or each.path not in self.gone)]
+        return found[:limit]
+
+
+@dataclass
 class FakeWorld:
     """The journeys, readiness, and how often the services were opened and closed."""
 
@@ -115,6 +131,8 @@ class FakeWorld:
     checksums: FakeChecksums
     unready: MirrorError | None = None
     vulnerabilities: FakeVulnerabilities | None = None
+    feed: FakeFeed = field(default_factory=FakeFeed)
+    touched: list[str] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
 
@@ -132,5 +150,7 @@ class FakeWorld:
     async def open(self) -> AsyncIterator[Services]:
         """The services, as a worker opens them."""
         self.opened += 1
-        yield Services(self.modules, self.checksums, self.ready, self.vulnerabilities)
+        yield Services(
+            self.modules, self.checksums, self.ready, self.vulnerabilities, self.feed, self.touched.append
+        )
         self.closed += 1

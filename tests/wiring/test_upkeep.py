@@ -11,6 +11,7 @@ import pytest
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.feed import Feed
+from goproxy_mirror.mirror.uses import Uses
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import Home, Lie
@@ -32,7 +33,7 @@ def upkeep(state: State, folder: Path) -> Upkeep:
     doubts = Doubts(storage, checker, state.provenance, folder / "quarantine")
     answers = FileAnswers(folder / "answers")
     feed = Feed(state.feed, storage, private="")
-    return Upkeep(state, Hosts(), checker, doubts, None, answers, feed, 0)  # type: ignore[arg-type]
+    return Upkeep(state, Hosts(), checker, doubts, None, answers, feed, Uses(state.uses), 0)  # type: ignore[arg-type]
 
 
 def ranked(hosts: Hosts) -> list[str]:

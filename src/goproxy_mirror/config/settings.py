@@ -320,6 +320,9 @@ class Settings(BaseModel):
         By(whole_number(1, 10000)),
         About("Limits", "Fetches at the same time, in each worker; zips are counted apart.", "N"),
     ] = 32
+    track_use: Annotated[
+        Switch, About("Limits", "Remember when each version was asked for last (for prune --unused-for).")
+    ] = True
     git_cache_size: Annotated[
         int, By(parse_bytes), About("Limits", "Size that the kept git repositories may reach.", "SIZE")
     ] = 10 * 10**9

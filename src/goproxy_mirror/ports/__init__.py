@@ -24,6 +24,7 @@ from goproxy_mirror.ports.proof import (
 )
 from goproxy_mirror.ports.records import DatabaseState, FileCounts, FileRecord, Pinned
 from goproxy_mirror.ports.repositories import Commit, Held, Refs, RepoRoot, Repository, TreeEntry
+from goproxy_mirror.ports.uses import UseRecords
 
 __all__ = [
     "Answers",
@@ -63,6 +64,7 @@ __all__ = [
     "TreeEntry",
     "TreeHeads",
     "Turns",
+    "UseRecords",
     "Verifier",
     "Witness",
 ]

@@ -13,6 +13,7 @@ from goproxy_mirror.state.database import Database
 from goproxy_mirror.state.feed import SQLFeed
 from goproxy_mirror.state.provenance import SQLProvenance
 from goproxy_mirror.state.records import SQLHealth, SQLLies, SQLPins, SQLTreeHeads
+from goproxy_mirror.state.uses import SQLUses
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,7 @@ class State:
         self.health = SQLHealth(self._database)
         self.provenance = SQLProvenance(self._database)
         self.feed = SQLFeed(self._database)
+        self.uses = SQLUses(self._database)
 
     async def __aenter__(self) -> Self:
         self._database.open_soon()

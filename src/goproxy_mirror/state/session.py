@@ -1,5 +1,5 @@
 """What can be done within one transaction: every statement that the program sends to its database stands here and in
-`filerows.py`. All of it blocks."""
+`filerows.py`, `feedrows.py` and `userows.py`. All of it blocks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import DatabaseState, FileKind, HostHealth, Lie, Pin, Pinned
 from goproxy_mirror.state.filerows import FileRows, home_of, plain
 from goproxy_mirror.state.tables import forks, hosts, lies, pins, tree_heads
+from goproxy_mirror.state.userows import UseRows
 
 MOST_LIES = 100_000
 """Different lies that are remembered; older ones are dropped, so that no liar can fill the disk."""
@@ -22,7 +23,7 @@ _UNSEEN = 90 * 86400.0
 """Seconds after which a host that nobody has asked is forgotten."""
 
 
-class Session(FileRows):
+class Session(FileRows, UseRows):
     """One transaction's connection, and what may be asked of it."""
 
     # Pins.

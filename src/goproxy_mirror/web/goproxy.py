@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from goproxy_mirror import observe, protocol
@@ -23,8 +24,11 @@ class GoProxy:
     `Disable-Module-Fetch: true`, which a module site sends, asks for what is held and nothing else.
     """
 
-    def __init__(self, modules: ModuleJourney, instance: str) -> None:
+    def __init__(
+        self, modules: ModuleJourney, instance: str, touch: Callable[[str], None] | None = None
+    ) -> None:
         self._modules = modules
+        self._touch = touch
         self._instance = instance
 
     async def __call__(self, incoming: Incoming) -> Response:
@@ -42,5 +46,7 @@ class GoProxy:
             # A cache in between must not give this answer to those who allow a fetch.
             return failure_response(absence, keep=fetch)
         if isinstance(answer, FileAnswer):
+            if self._touch is not None:
+                self._touch(request.key)
             return file_response(answer, incoming)
         return text_response(answer, incoming)

@@ -50,7 +50,7 @@ class Routes:
         if services.feed is not None:
             self._fixed |= {"/index": Index(services.feed), "/catalog": Catalog(services.feed)}
         self._checksums: Handler = Checksums(services.checksums, site.instance)
-        self._modules: Handler = GoProxy(services.modules, site.instance)
+        self._modules: Handler = GoProxy(services.modules, site.instance, services.touch)
         self._vulnerabilities: Handler = Vulnerabilities(services.vulnerabilities, site.instance)
 
     def find(self, incoming: Incoming) -> Handler:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -38,6 +39,8 @@ class App:
         self._log_requests = log_requests
         self._routes: Routes | None = None
         self._warm = WarmFiles()
+        self._root = len(site.prefix) + 1
+        self._touch: Callable[[str], None] | None = None
         self.life: asyncio.Task[None] | None = None
         """Ends when the services are closed, or have failed; None before `start`."""
         self._ending = asyncio.Event()
@@ -61,6 +64,7 @@ class App:
         try:
             async with self._open_services() as services:
                 self._routes = Routes(services, self._site)
+                self._touch = services.touch
                 opened.set_result(None)
                 await self._ending.wait()
         except BaseException as failure:
@@ -82,6 +86,8 @@ class App:
         if not self._log_requests:
             warm = self._warm.find(scope)
             if warm is not None:
+                if self._touch is not None:
+                    self._touch(scope.path[self._root :])
                 wire.response_bytes(200, warm.headers, warm.body)
                 return
         began = time.perf_counter() if self._log_requests else 0.0

@@ -61,7 +61,8 @@ class Services:
     """What one worker process serves with.
 
     `ready` raises a `MirrorError` while requests could not be answered (an unwritable store). `vulnerabilities` is None where
-    no vulnerability database is served, `feed` where nobody writes down what is held.
+    no vulnerability database is served, `feed` where nobody writes down what is held. `touch` is told the key of
+    each file that is answered, where it is to be known what is used.
     """
 
     modules: ModuleJourney
@@ -69,6 +70,7 @@ class Services:
     ready: Callable[[], Awaitable[None]] = always_ready
     vulnerabilities: VulnJourney | None = None
     feed: FeedJourney | None = None
+    touch: Callable[[str], None] | None = None
 
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]

@@ -11,6 +11,7 @@ import structlog
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.feed import Feed
+from goproxy_mirror.mirror.uses import Uses
 from goproxy_mirror.state.files import FileAnswers
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.transport import Hosts
@@ -37,6 +38,7 @@ class Upkeep:
     repositories: GitRepositories
     answers: FileAnswers
     feed: Feed
+    uses: Uses
     git_cache_size: int
 
     async def run(self) -> None:
@@ -58,6 +60,10 @@ class Upkeep:
             await self.state.health.save(self.hosts.snapshot())
         except StorageError as error:
             log.warning("the health of hosts is not kept", reason=error.message)
+        try:
+            await self.uses.flush()
+        except StorageError as error:
+            log.warning("what was asked for is written down later", reason=error.message)
 
     async def _restore(self) -> None:
         try:

@@ -1,0 +1,47 @@
+"""Which files are asked for, so that it is known which are not any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from goproxy_mirror.errors import StorageError
+from goproxy_mirror.ports import UseRecords
+
+MOST = 50_000
+"""Files that are counted between two calls of `flush`; what more there are is not counted then."""
+
+
+class Uses:
+    """Counts in memory, written down now and then; what is not written yet is lost with the process."""
+
+    def __init__(self, records: UseRecords, *, most: int = MOST) -> None:
+        self._records = records
+        self._most = most
+        self._counts: dict[str, int] = {}
+
+    def touch(self, key: str) -> None:
+        """A file was asked for, and is there. On the way of every hit: costs two looks into a dictionary."""
+        counts = self._counts
+        if key in counts:
+            counts[key] += 1
+        elif len(counts) < self._most:
+            counts[key] = 1
+
+    async def flush(self) -> None:
+        """Write down what was asked for since the last time. Raises `StorageError`; then it counts the next time."""
+        counts, self._counts = self._counts, {}
+        if not counts:
+            return
+        try:
+            await self._records.add(counts, int(time.time() // 86400))
+        except StorageError:
+            self._keep(counts)
+            raise
+
+    def _keep(self, counts: Mapping[str, int]) -> None:
+        for key, count in counts.items():
+            if key in self._counts:
+                self._counts[key] += count
+            elif len(self._counts) < self._most:
+                self._counts[key] = count

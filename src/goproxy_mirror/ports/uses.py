@@ -1,0 +1,14 @@
+"""When files were asked for last, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class UseRecords(Protocol):
+    """What was asked for, by day. Raises `StorageError`."""
+
+    async def add(self, counts: Mapping[str, int], day: int) -> None:
+        """How often each file, by its key, was asked for on a day (days since the epoch, UTC)."""
+        ...

@@ -1,0 +1,49 @@
+"""The table of uses, within one transaction. All of it blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, Connection, case, or_
+from sqlalchemy.dialects.sqlite import insert
+
+from goproxy_mirror.state.tables import uses
+
+_ZIP = ".zip"
+
+
+class UseRows:
+    """What can be asked about uses. Days are counted from the epoch."""
+
+    _connection: Connection
+
+    def add_uses(self, counts: Mapping[str, int], day: int) -> None:
+        """How often files were asked for on a day, by key."""
+        rows: dict[str, dict[str, object]] = {}
+        # In one order everywhere, so that no two transactions wait for each other.
+        for key, count in sorted(counts.items()):
+            stem, dot, ending = key.rpartition(".")
+            row = rows.setdefault(
+                stem, {"stem": stem, "day": None, "times": 0, "zip_day": None, "zip_times": 0}
+            )
+            which = "zip_" if dot + ending == _ZIP else ""
+            row[f"{which}day"] = day
+            row[f"{which}times"] = int(str(row[f"{which}times"])) + count
+        statement = insert(uses)
+        new = statement.excluded
+        self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["stem"],
+                set_={
+                    "day": _later(uses.c.day, new.day),
+                    "times": uses.c.times + new.times,
+                    "zip_day": _later(uses.c.zip_day, new.zip_day),
+                    "zip_times": uses.c.zip_times + new.zip_times,
+                },
+            ),
+            list(rows.values()),
+        )
+
+
+def _later(old: ColumnElement[int | None], new: ColumnElement[int | None]) -> ColumnElement[int | None]:
+    return case((or_(old.is_(None), new > old), case((new.is_(None), old), else_=new)), else_=old)
