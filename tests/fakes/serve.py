@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from goproxy_mirror.errors import SettingError, StorageError
-from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
+from goproxy_mirror.mirror.answers import FileAnswer, Lasting, TextAnswer
 from goproxy_mirror.observe import start_log
 from goproxy_mirror.protocol import Request
 from goproxy_mirror.web.listening import TLSFiles
@@ -30,7 +30,11 @@ LARGE = 60_000_000
 ZIP_KEY = "x.test/m/@v/v1.0.0.zip"
 MOD_KEY = "x.test/m/@v/v1.0.0.mod"
 PID_KEY = "x.test/pid/@latest"
+LASTING_KEY = "x.test/lasting/@v/v1.0.0.mod"
 GATED_KEY = "x.test/gated/@latest"
+STUCK_KEY = "x.test/stuck/@latest"
+PIPE = "pipe"
+"""A named pipe: who asks for STUCK_KEY makes the event loop stand still until somebody has written to it."""
 GATE = "gate"
 """The file whose appearance lets a request for GATED_KEY go on; its handler says `waiting` in the file beside it."""
 
@@ -74,6 +78,8 @@ class GatedJourney(FakeJourney):
             (self.folder / f"{GATE}.waiting").touch()
             while not (self.folder / GATE).exists():
                 await asyncio.sleep(0.02)
+        if request.key == STUCK_KEY:
+            (self.folder / PIPE).read_bytes()
         return await super().answer(request, fetch=fetch)
 
 
@@ -86,6 +92,8 @@ def make_app(folder: Path, prefix: str) -> App:
     world.modules.hold_written(MOD_KEY)
     world.modules.hold_text(PID_KEY, str(os.getpid()).encode())
     world.modules.hold_text(GATED_KEY, b"{}")
+    world.modules.hold_text(STUCK_KEY, b"{}")
+    world.modules.hold_written(LASTING_KEY, lasting=Lasting())
     if prefix == BROKEN:
         return App(broken, Site("goproxy-mirror-fake"))
     return App(partial(fragile, world, folder), Site("goproxy-mirror-fake", prefix))
@@ -102,6 +110,7 @@ def main(folder: str, options: str) -> int:
     files = FakeJourney(Path(folder))
     files.hold_file(ZIP_KEY, bytes(LARGE))
     files.hold_file(MOD_KEY, b"module x.test/m\n")
+    files.hold_file(LASTING_KEY, b"module x.test/lasting\n")
     try:
         return serve(
             ServerOptions(**told),

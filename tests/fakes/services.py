@@ -11,7 +11,7 @@ from pathlib import Path
 
 from goproxy_mirror import observe
 from goproxy_mirror.errors import MirrorError, NotFound
-from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
+from goproxy_mirror.mirror.answers import FileAnswer, Lasting, TextAnswer
 from goproxy_mirror.ports import FeedEntry, FileKind, StoredFile
 from goproxy_mirror.protocol import Request, SumDB
 from goproxy_mirror.web.services import Services
@@ -41,11 +41,13 @@ class FakeJourney:
         path.write_bytes(body)
         return self.hold_written(key, home=home)
 
-    def hold_written(self, key: str, *, home: str | None = None) -> StoredFile:
+    def hold_written(
+        self, key: str, *, home: str | None = None, lasting: Lasting | None = None
+    ) -> StoredFile:
         """Keep the file that is there already."""
         path = self.folder / key
         stored = StoredFile(path, path.stat().st_size, NEWEST)
-        self.answers[key] = FileAnswer(stored, FileKind(path.suffix), home)
+        self.answers[key] = FileAnswer(stored, FileKind(path.suffix), home, lasting)
         return stored
 
     def hold_text(
@@ -57,10 +59,11 @@ class FakeJourney:
         max_age: int = 60,
         stale: bool = False,
         home: str | None = None,
+        same_for: float = 0.0,
     ) -> None:
         """Keep an answer that has a time to live, fetched just now, or a minute ago where it is stale."""
         fetched = time.time() - (60 if stale else 0)
-        self.answers[key] = TextAnswer(body, content_type, max_age, fetched, stale, home)
+        self.answers[key] = TextAnswer(body, content_type, max_age, fetched, stale, home, same_for=same_for)
 
     async def answer(self, request: Request, *, fetch: bool = True) -> FileAnswer | TextAnswer:
         """As both journeys do."""

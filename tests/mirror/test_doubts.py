@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror.errors import NotFound, SecurityError, SourceUnavailable, Unproven
-from goproxy_mirror.mirror.answers import FileAnswer
-from goproxy_mirror.ports import Proof
+from goproxy_mirror.mirror.answers import FileAnswer, Lasting
+from goproxy_mirror.ports import FileKind, Proof
 from goproxy_mirror.protocol import File, parse
 from tests.mirror.conftest import Journey
 
@@ -139,3 +139,27 @@ async def test_what_was_taken_unproven_is_proven_later(
     journey.verifier.wrong.add(OLD)
     monkeypatch.setattr(journey.doubts, "_quiet_until", 0.0)
     assert await content(journey, MOD) == b"module example.com/m\n"
+
+
+async def test_answers_that_last(journey: Journey) -> None:
+    """They end at once when a file is taken out, or may not be what was published; none lasts while one is in doubt."""
+    request = parse(INFO)
+    assert isinstance(request, File)
+
+    async def lasting() -> Lasting | None:
+        answer = await journey.service.answer(request)
+        assert isinstance(answer, FileAnswer)
+        return answer.lasting
+
+    await content(journey, INFO)
+    first = await lasting()
+    assert first is not None
+    before_doubts = first.over
+    await stored(journey, ZIP, b"zip")
+    assert (before_doubts, first.over, await lasting()) == (False, True, None)
+    await content(journey, ZIP)
+    second = await lasting()
+    assert second is not None
+    before_removal = second.over
+    await journey.doubts.remove(request.mv, FileKind.MOD, "because")
+    assert (before_removal, second.over) == (False, True)

@@ -259,6 +259,22 @@ async def test_list_is_fresh_for_its_time(journey: Journey) -> None:
     assert len(journey.source.asked) == 1
 
 
+async def test_list_is_the_same_until_its_age_changes(journey: Journey) -> None:
+    """The very same may be answered again until a client may keep it for one second less; nothing else may."""
+    request = text("/example.com/m/@v/list")
+    await texted(journey, "/example.com/m/@v/list")
+    await journey.age(request, 10.25)
+    answer = await texted(journey, "/example.com/m/@v/list")
+    assert 0 <= answer.same_for < 1
+    assert 20 < answer.max_age + answer.same_for <= 49.75
+    await journey.age(request, 1e6)
+    held = await journey.service.answer(request, fetch=False)
+    assert isinstance(held, TextAnswer)
+    journey.source.says = SourceUnavailable("down")
+    stale = await texted(journey, "/example.com/m/@v/list")
+    assert (stale.stale, held.same_for, stale.same_for) == (True, 0, 0)
+
+
 async def test_aging_list_is_refreshed_behind(journey: Journey) -> None:
     """In the second half it is answered at once, and asked for behind the answer."""
     request = text("/example.com/m/@v/list")

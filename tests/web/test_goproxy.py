@@ -92,6 +92,22 @@ def test_empty_list(edge: Edge) -> None:
     assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "0")
 
 
+@pytest.mark.parametrize("body", [b"v1.0.0\n", b""], ids=["versions", "empty"])
+def test_text_that_stays_the_same(edge: Edge, body: bytes) -> None:
+    """Is answered again without a question for that long, in the very same words; a condition is looked at all the same."""
+    edge.world.modules.hold_text("x.test/m/@v/list", body, max_age=42, same_for=1000)
+    first, second = (edge.get("/x.test/m/@v/list") for _ in range(2))
+    assert len(edge.world.modules.asked) == 1
+    assert {**first.headers, "date": ""} == {**second.headers, "date": ""}
+    assert (first.status, first.body) == (second.status, second.body) == (200, body)
+    assert edge.get("/x.test/m/@v/list", {"If-None-Match": first.headers["etag"]}).status == 304
+    assert edge.get("/x.test/m/@v/list", method="HEAD").headers["content-length"] == f"{len(body)}"
+    assert len(edge.world.modules.asked) == 3
+    edge.world.modules.hold_text("x.test/m/@latest", body, stale=True)
+    assert [edge.get("/x.test/m/@latest").status for _ in range(2)] == [200, 200]
+    assert len(edge.world.modules.asked) == 5
+
+
 def test_stale_text(edge: Edge) -> None:
     """An answer that could not be refreshed says so, and how old it is."""
     edge.world.modules.hold_text("x.test/m/@v/list", b"v1.0.0\n", max_age=10, stale=True)

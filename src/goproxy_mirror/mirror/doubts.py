@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from goproxy_mirror.errors import SecurityError, StorageError, Unproven, disk_failures
+from goproxy_mirror.mirror.answers import Lasting
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileKind, Proof, Provenance, Storage, StoredFile, Verifier
 from goproxy_mirror.protocol import file_key
@@ -48,11 +49,15 @@ class Doubts:
         self._keys: set[str] = set()
         self._quiet_until = 0.0
         self._known = asyncio.Event()
+        self._lasting = Lasting()
 
     async def load(self) -> None:
         """Learn what is stored unproven. A state that cannot be read stops no stored file."""
         try:
-            self._keys |= await self._provenance.unproven()
+            unproven = await self._provenance.unproven()
+            if not unproven <= self._keys:
+                self._keys |= unproven
+                self.end_answers()
         except StorageError as error:
             log.warning("what is stored unproven is not known", reason=error.message)
         finally:
@@ -68,12 +73,18 @@ class Doubts:
             self._known.set()
 
     @property
-    def settled(self) -> bool:
-        """Whether every file that is stored is proven, and every later one will be before it is stored."""
-        return not self._keys and not self._accepts
+    def lasting(self) -> Lasting | None:
+        """What an answer rests on where every stored file is proven, and every later one will be before it is stored."""
+        return None if self._keys or self._accepts else self._lasting
+
+    def end_answers(self) -> None:
+        """A file was taken out of the store, or came into doubt: no answer may be given again without a look."""
+        self._lasting.over = True
+        self._lasting = Lasting()
 
     def add(self, key: str) -> None:
         self._keys.add(key)
+        self.end_answers()
 
     def about(self, key: str) -> bool:
         """Whether the file, or the `.mod` that vouches for a `.info`, has to be proven before it is used."""
@@ -110,7 +121,10 @@ class Doubts:
             if stored is not None:
                 with disk_failures("quarantine the file"):
                     await asyncio.to_thread(_keep, stored.path, self._quarantine / key)
-                await self._storage.delete(key)
+                try:
+                    await self._storage.delete(key)
+                finally:
+                    self.end_answers()
                 log.error("quarantined", key=key, reason=reason)
             await self._provenance.forget(key)
             self._keys.discard(key)

@@ -78,7 +78,7 @@ class Files:
             await self._flights.run(f"{key} doubt", lambda: self._settle(mv, kind))
             stored = await self._storage.find(key)
         if stored is not None:
-            return FileAnswer(stored, kind, lasting=self._doubts.settled)
+            return FileAnswer(stored, kind, lasting=self._doubts.lasting)
         if not fetch:
             raise not_held(str(request))
         self._fetching.check(key)

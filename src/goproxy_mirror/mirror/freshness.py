@@ -31,9 +31,9 @@ class Freshness:
             return Age.OLD
         return Age.FRESH if seconds < self.ttl / 2 else Age.AGING
 
-    def left(self, kept: Kept, now: float) -> int:
-        """Whole seconds for which a client may keep the answer."""
-        return max(0, int(self.ttl - (now - kept.fetched)))
+    def left(self, kept: Kept, now: float) -> float:
+        """Seconds for which a client may keep the answer."""
+        return max(0.0, self.ttl - (now - kept.fetched))
 
 
 class RecentAnswers:

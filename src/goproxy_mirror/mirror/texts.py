@@ -160,12 +160,14 @@ class Texts:
         return await asyncio.to_thread(stored.path.read_bytes) if stored else None
 
     def _as_answer(self, request: List | Latest | Resolve, kept: Kept) -> TextAnswer:
+        left = self._freshness.left(kept, time.time())
         return TextAnswer(
             body=kept.body,
             content_type=_content_type(request),
-            max_age=self._freshness.left(kept, time.time()),
+            max_age=int(left),
             fetched=kept.fetched,
             home=kept.home.name if kept.home else None,
+            same_for=left % 1,
         )
 
 

@@ -21,7 +21,7 @@ class Uses:
         self._counts: dict[str, int] = {}
 
     def touch(self, key: str) -> None:
-        """A file was asked for, and is there. On the way of every hit: costs two looks into a dictionary."""
+        """A file was asked for, and is there. On the way of every hit, on any thread: costs two looks into a dictionary."""
         counts = self._counts
         if key in counts:
             counts[key] += 1
@@ -34,7 +34,8 @@ class Uses:
         if not counts:
             return
         try:
-            await self._records.add(counts, int(time.time() // 86400))
+            # A copy: on another thread, a hit may still be counted in what was taken away.
+            await self._records.add(dict(counts), int(time.time() // 86400))
         except StorageError:
             self._keep(counts)
             raise

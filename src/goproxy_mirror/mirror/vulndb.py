@@ -118,7 +118,7 @@ class VulnService:
         return TextAnswer(
             body=file.packed if packed else file.plain,
             content_type=_GZIP if packed else _JSON,
-            max_age=_STALE_AGE if stale else self._freshness.left(held.kept(), time.time()),
+            max_age=_STALE_AGE if stale else int(self._freshness.left(held.kept(), time.time())),
             fetched=held.fetched,
             stale=stale,
             home=held.home.name if held.home else None,
@@ -150,7 +150,7 @@ class VulnService:
         return TextAnswer(
             body=body,
             content_type=_GZIP if packed else _JSON,
-            max_age=_STALE_AGE if stale else self._freshness.left(fresh, time.time()),
+            max_age=_STALE_AGE if stale else int(self._freshness.left(fresh, time.time())),
             fetched=said.fetched,
             stale=stale,
             home=said.home.name if said.home else None,

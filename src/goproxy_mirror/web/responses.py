@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from goproxy_mirror.errors import StorageError
-from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
+from goproxy_mirror.mirror.answers import FileAnswer, Lasting, TextAnswer
 from goproxy_mirror.ports import FileKind, StoredFile
 from goproxy_mirror.web.conditions import Conditions, Outcome, Validators
 from goproxy_mirror.web.incoming import Incoming
@@ -42,8 +42,9 @@ _LONGEST_NAME = 512
 class Response:
     """What is sent: a body, or the bytes from `start` up to `end` of the file `path` (all of it where `end` is None).
 
-    `length` is the body's length in bytes, which HEAD announces and does not send; `source` is for the log. `lasting` is the
-    file whose whole content this is, where the same may be answered for as long as the file is there.
+    `length` is the body's length in bytes, which HEAD announces and does not send; `source` is for the log. `file` is the file
+    whose whole content this is, with what lets the same be answered again while it is there; `same_for` are the seconds for which
+    the same may be answered again where there is none.
     """
 
     status: int
@@ -54,7 +55,8 @@ class Response:
     start: int = 0
     end: int | None = None
     source: str | None = None
-    lasting: StoredFile | None = None
+    file: tuple[StoredFile, Lasting] | None = None
+    same_for: float = 0.0
 
     def send(self, wire: Wire, method: str) -> None:
         """Give it to the server, which sends it after this returns."""
@@ -110,7 +112,7 @@ def text_response(answer: TextAnswer, incoming: Incoming) -> Response:
     )
     kept.append(("content-type", content_type))
     kept.append(("content-length", str(len(body))))
-    return Response(200, kept, len(body), body, source=answer.home)
+    return Response(200, kept, len(body), body, source=answer.home, same_for=answer.same_for)
 
 
 def file_response(answer: FileAnswer, incoming: Incoming) -> Response:
@@ -147,8 +149,8 @@ def file_response(answer: FileAnswer, incoming: Incoming) -> Response:
     if stored.size < _READ_WHOLE:
         body = _read(stored)
         response.body = body[start:end] if partial else body
-        if answer.lasting and not partial and answer.home is None:
-            response.lasting = stored
+        if answer.lasting is not None and not partial and answer.home is None:
+            response.file = stored, answer.lasting
         return response
     _check(stored)
     response.path = str(stored.path)

@@ -19,7 +19,7 @@ from goproxy_mirror.web.failures import failure_response, new_number, status_of,
 from goproxy_mirror.web.responses import Response, printable
 from goproxy_mirror.web.routes import Routes, Site
 from goproxy_mirror.web.services import OpenServices
-from goproxy_mirror.web.warm import WarmFiles
+from goproxy_mirror.web.warm import WarmAnswers
 from goproxy_mirror.web.wire import Scope, Wire
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class App:
         self._site = site
         self._log_requests = log_requests
         self._routes: Routes | None = None
-        self._warm = WarmFiles()
+        self._warm = WarmAnswers()
         self._root = len(site.prefix) + 1
         self._touch: Callable[[str], None] | None = None
         self.life: asyncio.Task[None] | None = None
@@ -83,13 +83,8 @@ class App:
 
     async def __rsgi__(self, scope: Scope, wire: Wire) -> None:
         """Answer one request."""
-        if not self._log_requests:
-            warm = self._warm.find(scope)
-            if warm is not None:
-                if self._touch is not None:
-                    self._touch(scope.path[self._root :])
-                wire.response_bytes(200, warm.headers, warm.body)
-                return
+        if self.answer_at_once(scope, wire):
+            return
         began = time.perf_counter() if self._log_requests else 0.0
         departure = Departure(wire)
         try:
@@ -106,10 +101,26 @@ class App:
             response.send(wire, scope.method)
         except Exception as failure:  # a client that has left, or an answer that cannot be sent
             log.debug("not sent", path=_logged(scope.path), reason=repr(failure), exc_info=True)
-        if response.lasting is not None:
-            self._warm.keep(scope.path, response.headers, response.body, response.lasting)
+        if response.file is not None:
+            self._warm.keep_file(
+                scope.path, scope.path[self._root :], response.headers, response.body, *response.file
+            )
+        elif response.same_for > 0:
+            self._warm.keep_text(scope.path, response.headers, response.body, response.same_for)
         if self._log_requests:
             self._tell(scope, began, response)
+
+    def answer_at_once(self, scope: Scope, wire: Wire) -> bool:
+        """Answer a request with what was just sent, if that may be done; may be called on any thread."""
+        if self._log_requests:
+            return False
+        warm = self._warm.find(scope)
+        if warm is None:
+            return False
+        wire.response_bytes(200, warm.headers, warm.body)
+        if warm.key is not None and self._touch is not None:
+            self._touch(warm.key)
+        return True
 
     async def _respond(self, scope: Scope) -> Response:
         assert self._routes is not None, "requests come after start()"

@@ -14,6 +14,7 @@ from typing import Any
 
 from goproxy_mirror.errors import MirrorError
 from goproxy_mirror.web.rsgi import App
+from goproxy_mirror.web.shortcut import answering_at_once
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,9 @@ def load(make_app: MakeApp) -> Any:
     """What Granian asks of a worker process at its start: an object with RSGI's three methods."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    return Worker(make_app())
+    app = make_app()
+    answering_at_once(app.answer_at_once)
+    return Worker(app)
 
 
 class Worker:
