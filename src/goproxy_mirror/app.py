@@ -15,9 +15,11 @@ import structlog
 
 from goproxy_mirror.config import Settings, check_exposure, check_folders, check_ssh
 from goproxy_mirror.errors import NeedsTool, SettingError, StorageError, disk_failures
+from goproxy_mirror.mirror.backup import Backup
 from goproxy_mirror.mirror.checksums import ChecksumService
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.flights import Flights
+from goproxy_mirror.mirror.restore import Restore
 from goproxy_mirror.mirror.uses import Uses
 from goproxy_mirror.observe import start_log
 from goproxy_mirror.ports.inspection import Listing
@@ -40,6 +42,7 @@ from goproxy_mirror.web.services import Services
 from goproxy_mirror.wiring.credentials import check_credentials
 from goproxy_mirror.wiring.inspection import Inspection, inspection_of, listing_of
 from goproxy_mirror.wiring.modules import feed_of, journey_of
+from goproxy_mirror.wiring.moving import backup_of, restore_of
 from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
 from goproxy_mirror.wiring.proof import check_database, checker_of, clients_of, databases_of
@@ -221,6 +224,25 @@ async def open_inspection(settings: Settings, *, of_store: bool = False) -> Asyn
     check_credentials(settings)
     async with AsyncExitStack() as stack:
         yield await inspection_of(stack, settings, of_store=of_store)
+
+
+@asynccontextmanager
+async def open_backup(settings: Settings) -> AsyncIterator[Backup]:
+    """What `backup` works with. Raises `SettingError`."""
+    start_log(settings.log_level, settings.log_format)
+    check_state(settings.state)
+    async with AsyncExitStack() as stack:
+        yield await backup_of(stack, settings)
+
+
+@asynccontextmanager
+async def open_restore(settings: Settings) -> AsyncIterator[Restore]:
+    """What `restore` works with. Raises `SettingError` and `StorageError`."""
+    start_log(settings.log_level, settings.log_format)
+    check_folders(settings)
+    check_state(settings.state)
+    async with AsyncExitStack() as stack:
+        yield await restore_of(stack, settings)
 
 
 async def list_places(settings: Settings, wanted: str = "") -> Listing:

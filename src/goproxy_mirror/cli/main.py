@@ -17,7 +17,19 @@ from collections.abc import Sequence
 import typer
 
 from goproxy_mirror import __version__
-from goproxy_mirror.cli import build, config, env, fetch, goproxyio, mirrors, run, serve, sumdb, verify
+from goproxy_mirror.cli import (
+    backup,
+    build,
+    config,
+    env,
+    fetch,
+    goproxyio,
+    mirrors,
+    run,
+    serve,
+    sumdb,
+    verify,
+)
 from goproxy_mirror.errors import MirrorError, SettingError
 
 PROGRAM = "goproxy-mirror"
@@ -51,6 +63,8 @@ program.command(context_settings={"allow_interspersed_args": False})(run.run)
 program.command()(fetch.fetch)
 program.command()(build.build)
 program.command()(verify.verify)
+program.command()(backup.backup)
+program.command()(backup.restore)
 program.add_typer(mirrors.program, name="mirrors")
 program.add_typer(sumdb.program, name="sumdb")
 program.add_typer(config.program, name="config")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 import time
 from typing import Annotated
 
 import typer
 
+from goproxy_mirror.cli.movereport import end_on_sigterm
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
 from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.cli.scrubreport import ScrubReport
@@ -69,7 +68,7 @@ async def _verify(
 ) -> int:
     from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
 
-    _end_on_sigterm()
+    end_on_sigterm()
     async with app.open_inspection(settings, of_store=True) as inspection:
         counts = await inspection.scrub.count(wanted)
         absent = [each.text for each in wanted if not counts[each.text]]
@@ -86,10 +85,3 @@ async def _verify(
         if oldest is None:
             await asyncio.to_thread(unfinished.end, name)
     return QUARANTINED if report.quarantined else UNPROVEN if report.unproven else 0
-
-
-def _end_on_sigterm() -> None:
-    """End as an interrupt does: with a summary, and nothing lost of what was done."""
-    task = asyncio.current_task()
-    if task is not None and sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

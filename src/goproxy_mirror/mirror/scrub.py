@@ -18,7 +18,6 @@ from typing import Protocol
 from goproxy_mirror.errors import (
     InvalidVersion,
     MirrorError,
-    NotFound,
     SecurityError,
     SourceUnavailable,
     StorageError,
@@ -26,7 +25,9 @@ from goproxy_mirror.errors import (
 )
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.doubts import Doubts
+from goproxy_mirror.mirror.holdings import folders_of, module_of, version_of
 from goproxy_mirror.mirror.selection import Selection, key_prefixes
+from goproxy_mirror.mirror.together import together
 from goproxy_mirror.module.dirhash import go_mod_hash, hash_zip
 from goproxy_mirror.module.infofile import commit_of
 from goproxy_mirror.module.path import ModulePath
@@ -42,8 +43,6 @@ _ALL_TIME = 1e18
 
 _TOGETHER = 64
 """Versions of one module that are worked on at the same time, so that a long list needs no more memory than a short one."""
-
-_KINDS = {kind.value: kind for kind in FileKind}
 
 
 class Verdict(Enum):
@@ -106,10 +105,10 @@ class Scrub:
     async def count(self, wanted: Sequence[Selection]) -> Counter[str]:
         """How many published files each selection has, by its text; and all together, by the empty text."""
         found: Counter[str] = Counter()
-        async for folder, names in self._folders(wanted):
-            path = _module_of(folder)
+        async for folder, names in folders_of(self._storage, key_prefixes(wanted)):
+            path = module_of(folder)
             for name in names:
-                version = _version_of(path, name) if path is not None else None
+                version = version_of(path, name) if path is not None else None
                 if path is None or version is None:
                     continue
                 fitting = [each.text for each in wanted if each.has(path, version[0])]
@@ -123,7 +122,7 @@ class Scrub:
 
         Raises `StorageError` where the store cannot be listed, or the state cannot be read.
         """
-        folders = self._folders(wanted)
+        folders = folders_of(self._storage, key_prefixes(wanted))
         turn = asyncio.Lock()
 
         async def work() -> None:
@@ -135,26 +134,7 @@ class Scrub:
                         return
                 await self._folder(folder, names, wanted, since, done)
 
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(self._parallel):
-                    tasks.create_task(work())
-        except ExceptionGroup as group:
-            raise _first(group) from None
-
-    async def _folders(self, wanted: Sequence[Selection]) -> AsyncIterator[tuple[str, list[str]]]:
-        """The folders of the store with the names of their files, one folder at a time."""
-        here, names = "", list[str]()
-        for prefix in key_prefixes(wanted):
-            async for key in self._storage.list(prefix):
-                folder, _, name = key.rpartition("/")
-                if folder != here and names:
-                    yield here, names
-                    names = []
-                here = folder
-                names.append(name)
-        if names:
-            yield here, names
+        await together(work() for _ in range(self._parallel))
 
     async def _folder(
         self,
@@ -164,14 +144,14 @@ class Scrub:
         since: float,
         done: Callable[[Checked], None],
     ) -> None:
-        path = _module_of(folder)
+        path = module_of(folder)
         if path is None:
             if not wanted:
                 _say_foreign(folder, names, done)
             return
         versions: dict[Version, set[FileKind]] = {}
         for name in names:
-            found = _version_of(path, name)
+            found = version_of(path, name)
             if found is None:
                 if name != "list" and not wanted:
                     _say_foreign(folder, [name], done)
@@ -337,35 +317,8 @@ class Scrub:
             done(Checked(key, Verdict.DERIVED, "it did not name the versions that are stored"))
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """One of the errors that a task group has gathered, which may stand in groups of their own."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
-
-
 def _when(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _module_of(folder: str) -> ModulePath | None:
-    if not folder.endswith("/@v"):
-        return None
-    try:
-        return ModulePath.unescape(folder.removesuffix("/@v"))
-    except NotFound:
-        return None
-
-
-def _version_of(path: ModulePath, name: str) -> tuple[Version, FileKind] | None:
-    """Which version's file a name in a module's folder is; None for whatever no request could ask for."""
-    stem, dot, ending = name.rpartition(".")
-    kind = _KINDS.get(dot + ending)
-    if kind is None:
-        return None
-    try:
-        return Version.unescape_for(path, stem), kind
-    except NotFound:
-        return None
 
 
 def _say_foreign(folder: str, names: Iterable[str], done: Callable[[Checked], None]) -> None:

@@ -1,4 +1,4 @@
-"""A strict reader of gzipped tars that somebody else made, piece by piece, from the first byte to the last.
+"""A strict reader of tars that somebody else made, piece by piece, from the first byte to the last.
 
 The standard library's reader believes what an archive says of itself: it keeps headers of any length in memory, and follows
 links, sparse files and sizes that go backwards. Nothing of that stands in an archive of plain files, so it is refused here,
@@ -8,9 +8,10 @@ and nothing is ever written to where an archive says.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from isal import isal_zlib
 
@@ -43,19 +44,32 @@ class TarFile:
     size: int
 
 
-class TarReader:
-    """The files of a gzipped tar in its order. `limit`: bytes that it may unpack to. Raises `InvalidTar`.
+class Unpacked(Protocol):
+    """The bytes of an archive, unpacked as far as is asked for. Raises `InvalidTar`."""
+
+    def read(self, size: int) -> bytes:
+        """Exactly so many bytes."""
+        ...
+
+    def end(self) -> None:
+        """Read to the end, where nothing but zeros may stand."""
+        ...
+
+
+class StreamReader:
+    """The files of a tar in its order, at most `most` of them. Raises `InvalidTar`.
 
     Iterate over it, and `read` each file that is wanted before the next one. Not for the event loop.
     """
 
-    def __init__(self, file: BinaryIO, *, limit: int) -> None:
-        self._unpacked = _Unpacked(file, limit)
+    def __init__(self, unpacked: Unpacked, *, most: int = sys.maxsize) -> None:
+        self._unpacked = unpacked
+        self._most = most
         self._left = self._padding = 0
 
     def __iter__(self) -> Iterator[TarFile]:
         name: bytes | None = None
-        for _ in range(MOST_FILES):
+        for _ in range(self._most):
             self._skip()
             header = self._unpacked.read(_BLOCK)
             if not header.strip(b"\0"):
@@ -75,7 +89,7 @@ class TarReader:
             if kind == _FOLDER:
                 continue
             yield TarFile(found, self._left)
-        raise InvalidTar(f"the archive has more than {MOST_FILES} entries")
+        raise InvalidTar(f"the archive has more than {self._most} entries")
 
     def read(self) -> Iterator[bytes]:
         """The content of the file that the iteration stands at, in pieces of at most 1 MiB."""
@@ -110,7 +124,14 @@ class TarReader:
         return records
 
 
-class _Unpacked:
+class TarReader(StreamReader):
+    """The same of a gzipped tar from elsewhere. `limit`: bytes that it may unpack to."""
+
+    def __init__(self, file: BinaryIO, *, limit: int) -> None:
+        super().__init__(_Gunzipped(file, limit), most=MOST_FILES)
+
+
+class _Gunzipped:
     """One gzip stream, unpacked as far as is asked for."""
 
     def __init__(self, file: BinaryIO, limit: int) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.state.database import Database
+from goproxy_mirror.state.dump import SQLTables
 from goproxy_mirror.state.feed import SQLFeed
 from goproxy_mirror.state.provenance import SQLProvenance
 from goproxy_mirror.state.records import SQLHealth, SQLLies, SQLPins, SQLTreeHeads
@@ -34,6 +35,7 @@ class State:
         self.provenance = SQLProvenance(self._database)
         self.feed = SQLFeed(self._database)
         self.uses = SQLUses(self._database)
+        self.tables = SQLTables(self._database)
 
     async def __aenter__(self) -> Self:
         self._database.open_soon()

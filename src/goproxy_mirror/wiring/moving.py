@@ -1,0 +1,38 @@
+"""What `backup` and `restore` work with."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from goproxy_mirror.config import Settings
+from goproxy_mirror.errors import SettingError
+from goproxy_mirror.mirror.backup import Backup
+from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.restore import Restore
+from goproxy_mirror.state.files import FileTurns
+from goproxy_mirror.state.opening import State
+from goproxy_mirror.storage.local import LocalStorage
+
+RECORDS = "sumdb"
+"""The folder below the state's in which proven records and tiles are kept."""
+
+
+async def backup_of(stack: AsyncExitStack, settings: Settings) -> Backup:
+    """Open it until the stack is left. Raises `SettingError` where there is no store."""
+    if not await asyncio.to_thread(settings.store.is_dir):
+        raise SettingError(
+            f'store = "{settings.store}": there is no such folder; allowed is the folder that `serve` publishes to '
+            "(--data, --store)"
+        )
+    state = await stack.enter_async_context(State(settings.state))
+    return Backup(LocalStorage(settings.store), state.tables, settings.state / RECORDS)
+
+
+async def restore_of(stack: AsyncExitStack, settings: Settings) -> Restore:
+    """Open it until the stack is left; folders that are not there are made. Raises `StorageError`."""
+    storage = LocalStorage(settings.store)
+    await asyncio.to_thread(storage.open)
+    state = await stack.enter_async_context(State(settings.state))
+    catalog = Catalog(storage, FileTurns(settings.state / "turns", wait=settings.fetch_timeout))
+    return Restore(storage, state.tables, settings.state / RECORDS, catalog)

@@ -1,0 +1,137 @@
+"""`backup` and `restore`, beside servers that publish and on stores that are there already."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StartServer
+from tests.e2e.moving import Mover, contents, rows
+from tests.world.go import Go
+from tests.world.modules import MOD, MOD_VERSIONS, Modules
+from tests.world.server import Server, fetch, program
+from tests.world.store import damaged_files
+from tests.world.upstream import Upstream
+
+KEY = f"{MOD}/@v/{MOD_VERSIONS[0]}"
+
+
+@pytest.fixture
+def mover(tmp_path: Path) -> Mover:
+    """Commands without a network."""
+    return Mover(tmp_path)
+
+
+def filled(server: Server, modules: Modules, most: int = 6) -> None:
+    """Let the server hold some of the kept versions."""
+    for path, version, _ in list(modules.zips())[:most]:
+        for ending in ("info", "mod", "zip"):
+            assert server.get(f"/{path}/@v/{version}.{ending}").status == 200
+
+
+def test_backup_while_fifty_clients_write(
+    start_server: StartServer, upstream: Upstream, modules: Modules, mover: Mover, tmp_path: Path
+) -> None:
+    """Whatever the stream has is whole; one that is taken when all is quiet makes an equal store, and equal tables."""
+    server = start_server("--upstream", upstream.url)
+    wanted = [
+        f"/{path}/@v/{version}.{ending}"
+        for path, version, _ in modules.zips()
+        for ending in ("info", "mod", "zip")
+    ]
+    started = threading.Barrier(51)
+
+    def client(number: int) -> None:
+        started.wait()
+        turned = wanted[number % len(wanted) :] + wanted[: number % len(wanted)]
+        for path in turned:
+            assert fetch(server.port, path).status == 200
+
+    with ThreadPoolExecutor(50) as clients:
+        running = [clients.submit(client, number) for number in range(50)]
+        started.wait()
+        streams = [mover.run("backup", data=server.data) for _ in range(2)]
+        for each in running:
+            each.result()
+    quiet = mover.run("backup", "--no-compress", data=server.data)
+    for number, stream in enumerate([*streams, quiet]):
+        assert stream.status == 0, stream.err
+        copy = tmp_path / f"copy{number}"
+        done = mover.run("restore", data=copy, stdin=stream.out)
+        assert done.status == 0, done.text
+        held = {key: hash_ for key, hash_ in contents(copy / "store").items() if not key.endswith("/list")}
+        assert held.items() <= contents(server.store).items()
+        assert damaged_files(copy / "store", modules.tree) == []
+        # Whatever is held is recorded, as held and as where it came from.
+        assert {key for (key,) in rows(copy, "provenance", "key")} == held.keys()
+        for (stem,) in rows(copy, "feed", "stem"):
+            assert {f"{stem}.info", f"{stem}.mod"} <= held.keys()
+    assert contents(tmp_path / "copy2" / "store") == contents(server.store)
+    for table in ("provenance", "pins", "feed", "tree_heads", "lies"):
+        assert rows(tmp_path / "copy2", table) == rows(server.data, table), table
+    assert len(rows(server.data, "pins")) > 0
+    again = Server(tmp_path / "unused", "--data", str(tmp_path / "copy2"), "--upstream", "off")
+    with again:
+        index = again.get("/index").body
+        assert index == server.get("/index").body
+        assert index.count(b"\n") == len(list(modules.zips()))
+        developer = Go(tmp_path / "developer", goproxy=again.url)
+        developer.run("mod", "download", f"{MOD}@{MOD_VERSIONS[0]}").ok()
+
+
+def test_restore_into_what_is_not_empty(
+    start_server: StartServer, upstream: Upstream, modules: Modules, mover: Mover, tmp_path: Path
+) -> None:
+    """It is refused; with --merge what is missing is added, what is there stays, and what differs is said."""
+    server = start_server("--upstream", upstream.url)
+    filled(server, modules)
+    stream = mover.run("backup", data=server.data).out
+    copy = tmp_path / "copy"
+    assert mover.run("restore", data=copy, stdin=stream).status == 0
+    before = contents(copy / "store")
+    refused = mover.run("restore", data=copy, stdin=stream)
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "--merge" in refused.err
+    merged = mover.run("restore", "--merge", data=copy, stdin=stream)
+    assert (merged.status, contents(copy / "store")) == (0, before), merged.text
+    key = next(iter(sorted(key for key in before if key.endswith(".zip"))))
+    (copy / "store" / key).write_bytes(b"another")
+    conflict = mover.run("restore", "--merge", data=copy, stdin=stream)
+    assert (conflict.status, key in conflict.text) == (1, True), conflict.text
+    assert (copy / "store" / key).read_bytes() == b"another"
+
+
+def test_stream_that_was_cut_off(
+    start_server: StartServer, upstream: Upstream, modules: Modules, mover: Mover, tmp_path: Path
+) -> None:
+    """It ends with a sentence and a status, what is there is whole, and the whole stream adds the rest."""
+    server = start_server("--upstream", upstream.url)
+    filled(server, modules, 4)
+    packed = mover.run("backup", data=server.data).out
+    copy = tmp_path / "copy"
+    done = mover.run("restore", data=copy, stdin=packed[: len(packed) // 2])
+    assert (done.status, "cut off" in done.err, done.err.count("\n")) == (1, True, 1), done.text
+    assert contents(copy / "store").items() <= contents(server.store).items()
+    assert mover.run("restore", "--merge", data=copy, stdin=packed).status == 0
+    assert contents(copy / "store") == contents(server.store)
+
+
+def test_backup_to_where_it_cannot_go(mover: Mover, tmp_path: Path) -> None:
+    """No store, a full disk and a reader that goes away are each a sentence and a status."""
+    none = mover.run("backup", data=tmp_path / "nothing")
+    assert (none.status, none.out, none.err.count("\n")) == (2, b"", 1)
+    (tmp_path / "data" / "store").mkdir(parents=True)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*program("backup"), "--data", str(tmp_path / "data")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, "No space left" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
