@@ -97,7 +97,7 @@ def prepare(settings: Settings) -> Settings:
     """
     start_log(settings.log_level, settings.log_format)
     check_folders(settings)
-    check_state(settings.state)
+    check_state(settings.state, settings.database)
     check_database(settings)
     Trust([settings.ca_file] if settings.ca_file else [])
     for warning in check_credentials(settings):
@@ -153,7 +153,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings.state / "go", runner_of(settings), transport, timeout=settings.fetch_timeout
         )
         stack.push_async_callback(fallbacks.aclose)
-        state = await stack.enter_async_context(State(settings.state))
+        state = await stack.enter_async_context(State(settings.state, settings.database))
         databases = databases_of(settings, transport)
         clients = clients_of(settings, databases, state.heads)
         verifier = checker_of(settings, clients, state)
@@ -219,7 +219,7 @@ async def open_inspection(settings: Settings, *, of_store: bool = False) -> Asyn
     Raises `SettingError`; with `of_store` also where the store is not there.
     """
     start_log(settings.log_level, settings.log_format)
-    check_state(settings.state)
+    check_state(settings.state, settings.database)
     check_database(settings)
     check_credentials(settings)
     async with AsyncExitStack() as stack:

@@ -23,6 +23,7 @@ from goproxy_mirror.state import journal
 from goproxy_mirror.state.migrate import upgrade
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.statefile import HEAD, stored_revision
+from tests.state.conftest import BACKENDS
 
 PATH = ModulePath("x.test/m")
 PROCESSES = 4
@@ -70,23 +71,25 @@ async def _race(state: State, number: int) -> tuple[list[str], int]:
     return pins, lost
 
 
-def _worker(folder: str, number: int, start: Any, answer: Connection) -> None:
+def _worker(folder: str, url: str, number: int, start: Any, answer: Connection) -> None:
     async def run() -> None:
         await asyncio.to_thread(start.wait, 60)
-        async with State(Path(folder)) as state:
+        async with State(Path(folder), url) as state:
             answer.send(await _race(state, number))
 
     asyncio.run(run())
 
 
-async def test_racing_processes_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_racing_processes_agree(tmp_path: Path, backend: str, request: pytest.FixtureRequest) -> None:
     """Processes that start on nothing at the same time make one database, agree on each pin, lose no step of a tree head and
     no record."""
+    url = request.getfixturevalue("postgres").database() if backend == "postgresql" else ""
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(PROCESSES)
     pipes = [context.Pipe() for _ in range(PROCESSES)]
     workers = [
-        context.Process(target=_worker, args=(str(tmp_path / "state"), number, start, there))
+        context.Process(target=_worker, args=(str(tmp_path / "state"), url, number, start, there))
         for number, (_, there) in enumerate(pipes)
     ]
     for worker in workers:
@@ -103,7 +106,7 @@ async def test_racing_processes_agree(tmp_path: Path) -> None:
             worker.kill()
     assert [worker.exitcode for worker in workers] == [0] * PROCESSES
     assert len({tuple(pins) for pins, _ in answers}) == 1
-    async with State(tmp_path / "state") as state:
+    async with State(tmp_path / "state", url) as state:
         assert await state.heads.head("sum.test") == str(PROCESSES * ROUNDS).encode()
         counts = await state.provenance.counts()
         assert (counts.proven + counts.unproven, counts.infos) == (PROCESSES * ROUNDS, 0)

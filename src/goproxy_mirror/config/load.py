@@ -19,12 +19,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from goproxy_mirror.config.credentials import credential_rows, files_below, without_inline_secrets
+from goproxy_mirror.config.database import has_password, hidden
 from goproxy_mirror.config.goenv import GoEnvironment, user_config_folder, user_data_folder
 from goproxy_mirror.config.rules import as_pairs
 from goproxy_mirror.config.settings import Settings, flag_name
 from goproxy_mirror.config.tables import parse_sumdb, with_default_sumdb
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, parse_upstreams
-from goproxy_mirror.config.values import parse_path, redact
+from goproxy_mirror.config.values import parse_path
 from goproxy_mirror.errors import SettingError
 
 ENVIRONMENT_PREFIX = "GOPROXY_MIRROR_"
@@ -80,6 +81,15 @@ def load(
             said[name] = _merged(name, found)
         elif found:
             said[name] = found[0]
+            if (
+                name == "database"
+                and found[0].origin == flag_name(name)
+                and has_password(str(found[0].value))
+            ):
+                raise SettingError(
+                    f"database = {_shown(found[0].value)} (from {found[0].origin}): the password would stand in the list of "
+                    "processes; allowed is GOPROXY_MIRROR_DATABASE, the settings file, or a URL with passfile=FILE"
+                )
             if name in _PATHS:
                 said[name] = replace(found[0], value=_below(found[0].folder, found[0].value))
     _add_environment_of_others(said, environ)
@@ -259,7 +269,7 @@ def _line(error: ErrorDetails, said: Mapping[str, _Said]) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_shown(item) for item in value) + "]"
-    text = redact(str(value))
+    text = hidden(str(value))
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     shortened = text if len(text) <= 200 else f"{text[:200]}…"
     return f'"{shortened}"' if isinstance(value, str) else shortened.lower()

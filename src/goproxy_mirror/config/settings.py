@@ -16,6 +16,7 @@ from pydantic import PlainValidator as By
 
 from goproxy_mirror.config import rules, sites, tables
 from goproxy_mirror.config.credentials import CredentialRule, parse_credentials
+from goproxy_mirror.config.database import parse_database
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, Upstreams, parse_upstreams
 from goproxy_mirror.config.values import (
     IPNetwork,
@@ -143,6 +144,12 @@ class Settings(BaseModel):
         Folder,
         About("Folders", "Folder of repositories and records (never served), if not below data.", "DIR"),
     ] = Field(default_factory=lambda found: found["data"] / "state")
+
+    database: Annotated[
+        str,
+        By(parse_database),
+        About("Folders", "PostgreSQL database that several nodes share, instead of SQLite.", "URL"),
+    ] = Field(default="", repr=False)
 
     upstream: Annotated[
         Upstreams,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from goproxy_mirror.config.credentials import CredentialRule
+from goproxy_mirror.config.database import shown_database
 from goproxy_mirror.config.load import Loaded
 from goproxy_mirror.config.rules import MirrorRule, RewriteRule
 from goproxy_mirror.config.settings import Settings, about
@@ -58,6 +59,10 @@ def plain(name: str, value: object) -> object:
             return f"{value:o}"
         case bool() | int() | None:
             return value
+        case "" if name == "database":
+            return None
+        case str() if name == "database":
+            return shown_database(value)
         case str() if name in {"https_proxy", "http_proxy"}:
             return without_userinfo(value, VEIL)
         case _:

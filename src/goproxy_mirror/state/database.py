@@ -17,6 +17,7 @@ from goproxy_mirror.errors import StorageError, disk_failures
 
 if TYPE_CHECKING:
     from goproxy_mirror.state.engine import StateFile
+    from goproxy_mirror.state.server import StateServer
     from goproxy_mirror.state.session import Session
 
 log = structlog.get_logger(__name__)
@@ -33,24 +34,29 @@ PATIENT = 10.0
 BRIEF = 1.0
 """The same, where it can as well be done later."""
 
+_ANSWER = 15.0
+"""Seconds that a server of PostgreSQL may take for a transaction, beside the wait for other nodes."""
+
 
 class Database:
-    """Transactions on the database of a state folder. Raises `StorageError` for all that ails it.
+    """Transactions on the database of a state folder, or on a server's (`url`). Raises `StorageError` for all that ails it.
 
     Nothing is opened, and SQLAlchemy not imported, before the first transaction, or `open_soon`. A database that could not be
     opened is tried again, and one whose file was replaced is opened anew.
 
     What blocks runs in one thread that writes and two that read, apart from all other threads of the process, so that a slow
-    disk under the state keeps nobody else waiting. A task that is cancelled leaves its transaction to end by itself.
+    disk under the state keeps nobody else waiting. A task that is cancelled leaves its transaction to end by itself. A server
+    that was down a moment ago is known to be down: nobody waits for it then.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
         self._folder = folder
+        self._url = url
         self._writer = ThreadPoolExecutor(1, "state-write")
         self._readers = ThreadPoolExecutor(_READERS, "state-read")
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._file: StateFile | None = None
+        self._file: StateFile | StateServer | None = None
         self._was_open = False
         self._failure: StorageError | None = None
         self._again = 0.0
@@ -61,11 +67,13 @@ class Database:
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """What `work` finds, in a transaction that changes nothing."""
-        return await self._run(self._readers, lambda: self._opened().reading(), work)
+        return await self._run(self._readers, lambda: self._opened().reading(), work, _ANSWER)
 
     async def write(self, work: Callable[[Session], T], *, durable: bool = True, wait: float = PATIENT) -> T:
         """Do the work in a transaction: all of it or nothing; `durable` and `wait` (seconds) as for `StateFile.writing`."""
-        return await self._run(self._writer, lambda: self._opened().writing(durable=durable, wait=wait), work)
+        return await self._run(
+            self._writer, lambda: self._opened().writing(durable=durable, wait=wait), work, _ANSWER + wait
+        )
 
     async def aclose(self) -> None:
         """Wait for what is under way, and close; every later use is a `StorageError`."""
@@ -77,6 +85,7 @@ class Database:
         executor: Executor,
         transaction: Callable[[], AbstractContextManager[Session]],
         work: Callable[[Session], T],
+        patience: float,
     ) -> T:
         def done() -> T:
             with transaction() as session:
@@ -84,18 +93,45 @@ class Database:
 
         if self._closing.is_set():
             raise StorageError("the state database is closed")
-        return await asyncio.get_running_loop().run_in_executor(executor, done)
+        doing = asyncio.get_running_loop().run_in_executor(executor, done)
+        if not self._url:
+            return await doing
+        return await self._bounded(doing, patience)
 
-    def _opened(self) -> StateFile:
+    async def _bounded(self, doing: asyncio.Future[T], patience: float) -> T:
+        """What a server answers in time; one that is down, or silent, is left alone for a while."""
+        from goproxy_mirror.state.server import ServerDown  # noqa: PLC0415 (as slow to import as SQLAlchemy)
+
+        doing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            async with asyncio.timeout(patience):
+                return await asyncio.shield(doing)
+        except ServerDown as error:
+            self._failure, self._again = error, time.monotonic() + _REST
+            raise
+        except TimeoutError:
+            silent = ServerDown("the state database does not answer; what is stored is served without it")
+            self._failure, self._again = silent, time.monotonic() + _REST
+            await asyncio.to_thread(self._abort)
+            raise silent from None
+
+    def _abort(self) -> None:
+        file = self._file
+        if file is not None:
+            file.abort()
+
+    def _opened(self) -> StateFile | StateServer:
         with self._lock:
+            if self._url and self._file is not None and self._failure is not None:
+                self._rested()
+                self._failure = None
             if self._file is not None:
                 if not self._file.replaced():
                     return self._file
                 log.warning("the state database was moved away or replaced; it is opened anew")
                 self._file.close()
                 self._file = None
-            if self._failure is not None and time.monotonic() < self._again:
-                raise type(self._failure)(self._failure.message)
+            self._rested()
             try:
                 self._file = self._open()
             except StorageError as error:
@@ -104,7 +140,16 @@ class Database:
             self._failure, self._was_open = None, True
             return self._file
 
-    def _open(self) -> StateFile:
+    def _rested(self) -> None:
+        """Raise what was said last, where that is no while ago."""
+        if self._failure is not None and time.monotonic() < self._again:
+            raise type(self._failure)(self._failure.message)
+
+    def _open(self) -> StateFile | StateServer:
+        if self._url:
+            from goproxy_mirror.state.server import StateServer  # noqa: PLC0415 (as below)
+
+            return StateServer(self._url, threads=_READERS + 1, cancelled=self._closing.is_set)
         from goproxy_mirror.state.engine import StateFile  # noqa: PLC0415 (SQLAlchemy's import would delay each start)
 
         # A folder that was there and is gone is a disk that is gone, and no place to begin anew.

@@ -87,6 +87,9 @@ class StateFile:
         except OSError:
             return True
 
+    def abort(self) -> None:
+        """A file is no server that falls silent: whoever waits for a lock waits for a bounded time."""
+
     def close(self) -> None:
         with suppress(sqlite3.Error, DBAPIError):
             self._engine.dispose()

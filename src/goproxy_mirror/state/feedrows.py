@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
+from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import feed, provenance
 
 _SIBLINGS = {".info": ".mod", ".mod": ".info"}
@@ -40,7 +40,7 @@ class FeedRows:
             at = max(at, last + 1)
         for number, stem in enumerate(stems):
             self._connection.execute(
-                insert(feed)
+                insert_into(self._connection, feed)
                 .values(stem=stem, at=at + number)
                 .on_conflict_do_update(
                     index_elements=["stem"],
@@ -72,7 +72,7 @@ class FeedRows:
         if self._connection.execute(both).first() is None:
             return
         self._connection.execute(
-            insert(feed)
+            insert_into(self._connection, feed)
             .values(stem=stem)
             .on_conflict_do_update(
                 index_elements=["stem"],

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from sqlalchemy import Row, case, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from goproxy_mirror.ports import FileCounts, FileRecord, Home, Proof
 from goproxy_mirror.state.feedrows import FeedRows
+from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import UNPROVEN, provenance
 
 _INFO = ".info"
@@ -24,7 +24,7 @@ class FileRows(FeedRows):
         the key was seen first."""
         values = _row(key, home, size, proof, at)
         self._connection.execute(
-            insert(provenance)
+            insert_into(self._connection, provenance)
             .values(values)
             .on_conflict_do_update(
                 index_elements=["key"],
@@ -36,7 +36,7 @@ class FileRows(FeedRows):
     def add_files(self, rows: Sequence[tuple[str, Home, int, float]]) -> None:
         """Files that an earlier version published without proof: key, home, size, time. What is known already stays."""
         values = [_row(key, home, size, None, at) for key, home, size, at in rows]
-        self._connection.execute(insert(provenance).on_conflict_do_nothing(), values)
+        self._connection.execute(insert_into(self._connection, provenance).on_conflict_do_nothing(), values)
         for key, *_ in rows:
             self._recorded(key)
 
@@ -48,7 +48,7 @@ class FileRows(FeedRows):
             "verified": at if proof.by else None,
         }
         self._connection.execute(
-            insert(provenance)
+            insert_into(self._connection, provenance)
             .values(key=key, kind=_kind(key), first_seen=at, **proven)
             .on_conflict_do_update(index_elements=["key"], set_=proven)
         )

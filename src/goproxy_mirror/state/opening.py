@@ -26,8 +26,9 @@ class State:
     the database cannot be used. Leaving writes what still waits, and closes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._database = Database(folder)
+    def __init__(self, folder: Path, url: str = "") -> None:
+        """`url`: of the PostgreSQL database that several nodes share; else SQLite in the folder."""
+        self._database = Database(folder, url)
         self.pins = SQLPins(self._database)
         self.lies = SQLLies(self._database)
         self.heads = SQLTreeHeads(self._database)

@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 
 from sqlalchemy import Row, case, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import DatabaseState, FileKind, HostHealth, Lie, Pin, Pinned
 from goproxy_mirror.state.dumprows import DumpRows
 from goproxy_mirror.state.filerows import home_of, plain
+from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import forks, hosts, lies, pins, tree_heads
 from goproxy_mirror.state.userows import UseRows
 
@@ -40,7 +40,7 @@ class Session(DumpRows, UseRows):
     def add_pin(self, mv: ModuleVersion, kind: FileKind, pin: Pin) -> None:
         """Keep the pin unless the file has one."""
         self._connection.execute(
-            insert(pins)
+            insert_into(self._connection, pins)
             .values(
                 module=mv.path.value,
                 version=mv.version.value,
@@ -82,8 +82,12 @@ class Session(DumpRows, UseRows):
                 .values(note=new, at=at)
             )
             return self._connection.execute(statement).rowcount == 1
-        first = insert(tree_heads).values(name=name, note=new, at=at).on_conflict_do_nothing()
-        return self._connection.execute(first).rowcount == 1
+        first = (
+            insert_into(self._connection, tree_heads)
+            .values(name=name, note=new, at=at)
+            .on_conflict_do_nothing()
+        )
+        return self._connection.execute(first, execution_options={"preserve_rowcount": True}).rowcount == 1
 
     def fork(self, name: str) -> bytes | None:
         return self._connection.execute(
@@ -92,7 +96,9 @@ class Session(DumpRows, UseRows):
 
     def add_fork(self, name: str, evidence: bytes, at: float) -> None:
         self._connection.execute(
-            insert(forks).values(name=name, evidence=evidence, at=at).on_conflict_do_nothing()
+            insert_into(self._connection, forks)
+            .values(name=name, evidence=evidence, at=at)
+            .on_conflict_do_nothing()
         )
 
     def drop_fork(self, name: str) -> bool:
@@ -125,7 +131,9 @@ class Session(DumpRows, UseRows):
         )
         if self._connection.execute(again).rowcount:
             return
-        added = self._connection.execute(insert(lies).values(**told, first=lie.at, at=lie.at, times=1))
+        added = self._connection.execute(
+            insert_into(self._connection, lies).values(**told, first=lie.at, at=lie.at, times=1)
+        )
         newest = added.inserted_primary_key
         if newest is not None:
             self._connection.execute(delete(lies).where(lies.c.id <= newest.id - MOST_LIES))
@@ -153,7 +161,7 @@ class Session(DumpRows, UseRows):
         ]
 
     def put_hosts(self, health: Sequence[HostHealth]) -> None:
-        statement = insert(hosts)
+        statement = insert_into(self._connection, hosts)
         measured = ("seconds", "slow", "failures", "requests", "seen")
         if health:
             self._connection.execute(

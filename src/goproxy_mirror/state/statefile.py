@@ -30,11 +30,17 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT
 _CLOSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 
 
-def check_state(folder: Path) -> None:
+def check_state(folder: Path, url: str = "") -> None:
     """Refuse a database that only a newer program can read; nothing is changed. Raises `SettingError`.
 
-    Every other fault of the database is left to those who use it, since stored files are served without it.
+    Every other fault of the database is left to those who use it, since stored files are served without it; but a server
+    (`url`) that is there, and has no such database or does not let us in, is a wrong setting too.
     """
+    if url:
+        from goproxy_mirror.state.server import check_server  # noqa: PLC0415 (as slow to import as SQLAlchemy)
+
+        check_server(url)
+        return
     try:
         revision, _ = stored_revision(folder / NAME)
     except StorageError:
@@ -51,6 +57,16 @@ def unknown_revision(revision: str | None) -> str | None:
     return (
         f"the state database ({NAME} in the state folder) has revision {revision!a}, which this version of the program does "
         f"not know (its newest is {HEAD!a}): a newer version has been here. Nothing was changed; start that version, or {_ANEW}"
+    )
+
+
+def unknown_on_server(revision: str | None) -> str | None:
+    """The same of a database that several nodes share."""
+    if revision is None or revision in REVISIONS:
+        return None
+    return (
+        f"the state database has revision {revision!a}, which this version of the program does not know (its newest is "
+        f"{HEAD!a}): a newer version has been here. Nothing was changed; start that version, or name another (--database)"
     )
 
 

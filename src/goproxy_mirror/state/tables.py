@@ -68,6 +68,9 @@ hosts = Table(
     Column("seen", Float, nullable=False),
 )
 
+_KEY = Text().with_variant(Text(collation="C"), "postgresql")
+"""Keys are compared byte by byte, whatever language a PostgreSQL sorts in: a module's files are a range of keys."""
+
 UNPROVEN = text("proven_by IS NULL AND kind <> '.info'")
 """As the index has it: a database takes a partial index only for a condition that it can see is the same."""
 
@@ -75,7 +78,7 @@ UNPROVEN = text("proven_by IS NULL AND kind <> '.info'")
 provenance = Table(
     "provenance",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", _KEY, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("home_kind", Text),
     Column("home", Text),
@@ -100,7 +103,7 @@ Index(
 feed = Table(
     "feed",
     metadata,
-    Column("stem", Text, primary_key=True),
+    Column("stem", _KEY, primary_key=True),
     Column("at", BigInteger),
     Column("gone", BigInteger),
     Index("feed_at", "at", unique=True),
@@ -111,7 +114,7 @@ feed = Table(
 uses = Table(
     "uses",
     metadata,
-    Column("stem", Text, primary_key=True),
+    Column("stem", _KEY, primary_key=True),
     Column("day", Integer),
     Column("times", BigInteger, nullable=False),
     Column("zip_day", Integer),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, case, or_
-from sqlalchemy.dialects.sqlite import insert
 
+from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import uses
 
 _ZIP = ".zip"
@@ -29,7 +29,7 @@ class UseRows:
             which = "zip_" if dot + ending == _ZIP else ""
             row[f"{which}day"] = day
             row[f"{which}times"] = int(str(row[f"{which}times"])) + count
-        statement = insert(uses)
+        statement = insert_into(self._connection, uses)
         new = statement.excluded
         self._connection.execute(
             statement.on_conflict_do_update(

@@ -102,7 +102,7 @@ async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: 
         ) from None
     hosts = Hosts(rest=settings.host_rest)
     transport, repositories, _ = outside(stack, settings, hosts)
-    state = await stack.enter_async_context(State(settings.state))
+    state = await stack.enter_async_context(State(settings.state, settings.database))
     with suppress(StorageError):  # whoever needs the state says so
         hosts.restore(await state.health.load())
     clients = clients_of(settings, databases_of(settings, transport), state.heads)
@@ -139,8 +139,8 @@ async def listing_of(settings: Settings, wanted: str = "") -> Listing:
     health: Sequence[HostHealth] = ()
     lies: Sequence[Lie] = ()
     unknown = ""
-    if _is_there(settings.state / NAME):
-        async with State(settings.state) as state:
+    if settings.database or _is_there(settings.state / NAME):
+        async with State(settings.state, settings.database) as state:
             try:
                 health = await state.health.load()
                 lies = await state.lies.since(time.time() - _LIES_FOR)

@@ -25,7 +25,7 @@ async def backup_of(stack: AsyncExitStack, settings: Settings) -> Backup:
             f'store = "{settings.store}": there is no such folder; allowed is the folder that `serve` publishes to '
             "(--data, --store)"
         )
-    state = await stack.enter_async_context(State(settings.state))
+    state = await stack.enter_async_context(State(settings.state, settings.database))
     return Backup(LocalStorage(settings.store), state.tables, settings.state / RECORDS)
 
 
@@ -33,6 +33,6 @@ async def restore_of(stack: AsyncExitStack, settings: Settings) -> Restore:
     """Open it until the stack is left; folders that are not there are made. Raises `StorageError`."""
     storage = LocalStorage(settings.store)
     await asyncio.to_thread(storage.open)
-    state = await stack.enter_async_context(State(settings.state))
+    state = await stack.enter_async_context(State(settings.state, settings.database))
     catalog = Catalog(storage, FileTurns(settings.state / "turns", wait=settings.fetch_timeout))
     return Restore(storage, state.tables, settings.state / RECORDS, catalog)

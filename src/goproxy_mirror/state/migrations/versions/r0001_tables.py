@@ -10,6 +10,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Make the tables."""
@@ -67,7 +69,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "provenance",
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("key", _KEY, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("home_kind", sa.Text(), nullable=True),
         sa.Column("home", sa.Text(), nullable=True),

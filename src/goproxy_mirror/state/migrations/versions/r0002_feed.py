@@ -10,6 +10,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 # A version is held since the later of its two files was seen. No two may have the same time: each that would not be later than
 # the one before is moved on to the next microsecond.
 _FILL = """
@@ -33,7 +35,7 @@ def upgrade() -> None:
     """Make the tables, and fill the feed with what is recorded."""
     op.create_table(
         "feed",
-        sa.Column("stem", sa.Text(), nullable=False),
+        sa.Column("stem", _KEY, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=True),
         sa.Column("gone", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("stem", name="pk_feed"),
@@ -42,7 +44,7 @@ def upgrade() -> None:
     op.create_index("feed_at", "feed", ["at"], unique=True)
     op.create_table(
         "uses",
-        sa.Column("stem", sa.Text(), nullable=False),
+        sa.Column("stem", _KEY, nullable=False),
         sa.Column("day", sa.Integer(), nullable=True),
         sa.Column("times", sa.BigInteger(), nullable=False),
         sa.Column("zip_day", sa.Integer(), nullable=True),
