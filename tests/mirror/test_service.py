@@ -20,6 +20,7 @@ from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Found, Home, Kept
 from goproxy_mirror.protocol import File, Latest, List, parse
+from goproxy_mirror.storage import publishing
 from tests.fakes.sources import FakeSource
 from tests.mirror.conftest import Journey
 
@@ -188,11 +189,11 @@ async def test_failed_fetch_leaves_nothing(journey: Journey, monkeypatch: pytest
 async def test_full_disk_is_told_as_such(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
     """No room for a `.mod`: that is what is said, and it is gone with the next request that finds room."""
 
-    def full(self: Path, data: bytes) -> int:
+    def full(descriptor: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_bytes", full)
+        patched.setattr(publishing, "_write_all", full)
         with pytest.raises(StorageFull, match="No space left"):
             await body(journey, MOD)
     assert await body(journey, MOD)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror.errors import StorageError, StorageFull
-from goproxy_mirror.storage import local
+from goproxy_mirror.storage import publishing
 from goproxy_mirror.storage.local import LocalStorage
 
 KEY = "golang.org/x/text/@v/v0.3.0.mod"
@@ -115,7 +115,7 @@ async def test_failed_publication_leaves_nothing(
     def fail(path: Path) -> None:
         raise OSError(code, os.strerror(code), str(path))
 
-    monkeypatch.setattr(local, "_sync", fail)
+    monkeypatch.setattr(publishing, "sync", fail)
     with pytest.raises(kind) as caught:
         await publish(store, KEY, b"x")
     monkeypatch.undo()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import structlog
 
@@ -96,20 +95,40 @@ class Files:
             stored = await self._storage.find(key)  # another worker may have been first
             if stored is not None:
                 return FileAnswer(stored, kind)
-            large = kind is FileKind.ZIP
-            async with self._storage.stage() as staged:
-                async with self._fetching.of(key, f"{mv}{kind.value}", mv.path, large=large):
-                    try:
-                        found = await _bring(self._policy.source(mv.path), mv, kind, staged)
-                    except NotFound as error:
-                        raise await self._denied(mv, error) from error
-                if found.info is not None:
-                    await self._publish_info(mv, found.info, found.home, found.proof)
-                stored = await self._publish(key, staged, found.home, found.proof)
+            bring = self._bring_zip if kind is FileKind.ZIP else self._bring_mod
+            stored, found = await bring(key, mv)
         self._told(mv, kind, found.home, stored)
         if kind is FileKind.MOD or found.info is not None:
             await self._derive_held(mv)
         return FileAnswer(stored, kind, found.home.name)
+
+    async def _bring_mod(self, key: str, mv: ModuleVersion) -> tuple[StoredFile, Found[bytes]]:
+        async with self._asking(key, mv, FileKind.MOD) as source:
+            found = await source.go_mod(mv)
+        if found.info is not None:
+            await self._publish_info(mv, found.info, found.home, found.proof)
+        await self._record(key, found.home, len(found.value), found.proof)
+        stored, _ = await self._storage.publish(key, found.value)
+        return stored, found
+
+    async def _bring_zip(self, key: str, mv: ModuleVersion) -> tuple[StoredFile, Found[None]]:
+        async with self._storage.stage() as staged:
+            async with self._asking(key, mv, FileKind.ZIP) as source:
+                found = await source.zip(mv, staged)
+            if found.info is not None:
+                await self._publish_info(mv, found.info, found.home, found.proof)
+            size = (await asyncio.to_thread(staged.stat)).st_size
+            await self._record(key, found.home, size, found.proof)
+            return await self._storage.create(key, staged), found
+
+    @asynccontextmanager
+    async def _asking(self, key: str, mv: ModuleVersion, kind: FileKind) -> AsyncIterator[Source]:
+        """The source, with a place among all fetches; what it denies may be contradicted."""
+        async with self._fetching.of(key, f"{mv}{kind.value}", mv.path, large=kind is FileKind.ZIP):
+            try:
+                yield self._policy.source(mv.path)
+            except NotFound as error:
+                raise await self._denied(mv, error) from error
 
     async def _fetch_info(self, key: str, mv: ModuleVersion) -> FileAnswer:
         """A `.info` stands in no record: it is published only where the `.mod` of its version is held, and proven."""
@@ -117,11 +136,8 @@ class Files:
             stored = await self._storage.find(key)
             if stored is not None:
                 return FileAnswer(stored, FileKind.INFO)
-            async with self._fetching.of(key, str(mv), mv.path):
-                try:
-                    found = await self._policy.source(mv.path).info(mv)
-                except NotFound as error:
-                    raise await self._denied(mv, error) from error
+            async with self._asking(key, mv, FileKind.INFO) as source:
+                found = await source.info(mv)
             if mod is not None:
                 await mod
             stored = await self._storage.find(key)  # who built the `.mod` has published its `.info` along
@@ -164,14 +180,11 @@ class Files:
             task.cancel()  # a waiter, not the fetch, which goes on for whoever asks next
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _publish(self, key: str, staged: Path, home: Home, proof: Proof | None) -> StoredFile:
-        """Make a staged file visible for ever; where it came from, and why it is believed, is said first."""
-        size = (await asyncio.to_thread(staged.stat)).st_size
+    async def _record(self, key: str, home: Home, size: int, proof: Proof | None) -> None:
+        """Where a file came from, and why it is believed, is said before it is visible."""
         await self._provenance.record(key, home, size=size, proof=proof)
-        if proof is None or proof.by or key.endswith(FileKind.INFO.value):
-            return await self._storage.create(key, staged)
-        self._doubts.add(key)
-        return await self._storage.create(key, staged)
+        if proof is not None and not proof.by:
+            self._doubts.add(key)
 
     async def _publish_info(
         self, mv: ModuleVersion, info: Info, home: Home, proof: Proof | None
@@ -182,12 +195,12 @@ class Files:
         where they do not, `SecurityError` is raised.
         """
         key = file_key(mv, FileKind.INFO)
-        stored = await self._storage.find(key)
+        stored, same = await self._storage.find(key), False
         if stored is None:
-            async with self._storage.stage() as staged:
-                with disk_failures("write the file"):
-                    await asyncio.to_thread(staged.write_bytes, info.body)
-                stored = await self._publish(key, staged, home, None)
+            await self._record(key, home, len(info.body), None)
+            stored, same = await self._storage.publish(key, info.body)
+        if same:
+            return stored
         with disk_failures("read the file"):
             held = await asyncio.to_thread(stored.path.read_bytes)
         was, now = commit_of(held), commit_of(info.body)
@@ -223,16 +236,6 @@ class Files:
             home=home.name,
             size=stored.size,
         )
-
-
-async def _bring(source: Source, mv: ModuleVersion, kind: FileKind, staged: Path) -> Found[None]:
-    """A `.mod` or a `.zip`, written to `staged`."""
-    if kind is FileKind.ZIP:
-        return await source.zip(mv, staged)
-    found = await source.go_mod(mv)
-    with disk_failures("write the file"):
-        await asyncio.to_thread(staged.write_bytes, found.value)
-    return Found(None, found.home, found.info, found.proof)
 
 
 def not_held(what: str) -> NotFound:

@@ -58,6 +58,14 @@ class Storage(Protocol):
         """
         ...
 
+    async def publish(self, key: str, body: bytes) -> tuple[StoredFile, bool]:
+        """Publish a small file (`.info`, `.mod`) unless the key is there already; durable before it returns.
+
+        Like `stage`, a write and `create`, at the cost of one step. Returns what is published under the key, and whether it
+        has these bytes.
+        """
+        ...
+
     async def replace(self, key: str, body: bytes) -> None:
         """Replace a derived file (`@v/list`) atomically."""
         ...

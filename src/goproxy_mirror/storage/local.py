@@ -20,11 +20,12 @@ from pathlib import Path
 from stat import S_ISREG
 
 from goproxy_mirror.errors import StorageError, StorageFull
+from goproxy_mirror.gathering import Gathering
 from goproxy_mirror.ports import StoredFile
+from goproxy_mirror.storage.publishing import Publisher, Small, sync
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 _FORGOTTEN = 24 * 3600
 """Seconds after which a temporary file is nobody's, whoever made it."""
 
@@ -39,6 +40,8 @@ class LocalStorage:
         host = sha256(socket.gethostname().encode()).hexdigest()[:8]
         self._owner = f"{host}-{os.getpid()}"
         self._host = host
+        self._publisher = Publisher(root, self._fresh)
+        self._small = Gathering("store-write", self._publisher.small)
 
     def open(self) -> None:
         """Make the folder and take back what dead processes left in `.tmp/`. Blocks; call it before serving."""
@@ -47,7 +50,7 @@ class LocalStorage:
             for left in self._tmp.iterdir():
                 if self._is_forgotten(left):
                     left.unlink(missing_ok=True)
-            probe = self._tmp / f"{self._owner}-{secrets.token_hex(8)}"
+            probe = self._fresh()
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -70,7 +73,7 @@ class LocalStorage:
 
     @asynccontextmanager
     async def stage(self) -> AsyncIterator[Path]:
-        path = self._tmp / f"{self._owner}-{secrets.token_hex(8)}"
+        path = self._fresh()
         try:
             await asyncio.to_thread(path.touch, 0o644, exist_ok=False)
         except OSError as error:
@@ -84,7 +87,7 @@ class LocalStorage:
     async def create(self, key: str, staged: Path) -> StoredFile:
         target = self._root / _checked(key)
         try:
-            await asyncio.to_thread(_publish, self._root, staged, target)
+            await asyncio.to_thread(self._publisher.staged, staged, target)
         except OSError as error:
             raise _said(error, f"publish {key}") from error
         stored = self.look(key)
@@ -94,13 +97,19 @@ class LocalStorage:
             )
         return stored
 
+    async def publish(self, key: str, body: bytes) -> tuple[StoredFile, bool]:
+        target = _as_path(f"{self._text_root}/{_checked(key)}")
+        try:
+            return await self._small.do(Small(target, body))
+        except OSError as error:
+            raise _said(error, f"publish {key}") from error
+
     async def replace(self, key: str, body: bytes) -> None:
         target = self._root / _checked(key)
-        async with self.stage() as staged:
-            try:
-                await asyncio.to_thread(_replace, self._root, staged, target, body)
-            except OSError as error:
-                raise _said(error, f"replace {key}") from error
+        try:
+            await self._small.do(Small(target, body, anew=True))
+        except OSError as error:
+            raise _said(error, f"replace {key}") from error
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
         names = self._names(prefix)
@@ -135,6 +144,9 @@ class LocalStorage:
                 elif entry.is_file(follow_symlinks=False):
                     yield name
 
+    def _fresh(self) -> Path:
+        return self._tmp / f"{self._owner}-{secrets.token_hex(8)}"
+
     def _is_forgotten(self, left: Path) -> bool:
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _FORGOTTEN:
@@ -148,55 +160,10 @@ class LocalStorage:
         return not _is_alive(int(pid))
 
 
-def _publish(root: Path, staged: Path, target: Path) -> None:
-    _sync(staged)
-    _make_folder(root, target.parent)
-    try:
-        os.link(staged, target)
-    except FileExistsError:
-        return
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # A file system without hard links: the turn per key keeps two writers apart, and both would bring the same bytes.
-        if not target.exists():
-            staged.rename(target)
-    _sync(target.parent)
-
-
-def _replace(root: Path, staged: Path, target: Path, body: bytes) -> None:
-    staged.write_bytes(body)
-    _sync(staged)
-    _make_folder(root, target.parent)
-    staged.replace(target)
-    _sync(target.parent)
-
-
 def _delete(target: Path) -> None:
     target.unlink(missing_ok=True)
     with suppress(FileNotFoundError):
-        _sync(target.parent)
-
-
-def _make_folder(root: Path, folder: Path) -> None:
-    """Make a folder and its parents, each durable in its own parent."""
-    if folder.is_dir():
-        return
-    if folder != root:
-        _make_folder(root, folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir()
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # a folder cannot be opened there; NTFS journals the entry
-    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(target.parent)
 
 
 def _take(names: Iterator[str], count: int) -> list[str]:
