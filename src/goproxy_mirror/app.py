@@ -24,7 +24,7 @@ from goproxy_mirror.mirror.uses import Uses
 from goproxy_mirror.observe import start_log
 from goproxy_mirror.ports.inspection import Listing
 from goproxy_mirror.process import Runner
-from goproxy_mirror.state.files import FileAnswers, FileTurns, instance_id
+from goproxy_mirror.state.files import FileAnswers, instance_id
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.statefile import check_state
 from goproxy_mirror.storage.local import LocalStorage
@@ -47,6 +47,7 @@ from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
 from goproxy_mirror.wiring.proof import check_database, checker_of, clients_of, databases_of
 from goproxy_mirror.wiring.sources import policy_of
+from goproxy_mirror.wiring.turns import turns_of
 from goproxy_mirror.wiring.upkeep import Upkeep
 from goproxy_mirror.wiring.vulndb import vulnerabilities_of
 
@@ -148,7 +149,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         storage = LocalStorage(settings.store)
         with suppress(StorageError):  # what is held can be served all the same
             await asyncio.to_thread(storage.open)  # again, since a worker may take the place of a killed one
-        turns = FileTurns(settings.state / "turns", wait=settings.fetch_timeout)
+        turns = await turns_of(stack, settings)
         fallbacks = FallbackRepositories(
             settings.state / "go", runner_of(settings), transport, timeout=settings.fetch_timeout
         )

@@ -22,6 +22,13 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture
+def own() -> Iterator[Postgres]:
+    """A PostgreSQL that the test may stop."""
+    with Postgres() as server:
+        yield server
+
+
 @pytest.fixture(params=BACKENDS)
 def open_state(request: pytest.FixtureRequest, tmp_path: Path) -> OpenState:
     """Makes another state on the same database, as another process or a later one would."""

@@ -32,13 +32,6 @@ PROOF = Proof("h1:x=", "sum.test")
 
 
 @pytest.fixture
-def own() -> Iterator[Postgres]:
-    """A server that the test may stop."""
-    with Postgres() as server:
-        yield server
-
-
-@pytest.fixture
 def connection(postgres: Postgres) -> Iterator[Connection]:
     """A connection to an empty database, in a transaction."""
     engine = engine_of(postgres.database(), 1)

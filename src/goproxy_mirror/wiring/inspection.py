@@ -17,7 +17,6 @@ from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileCounts, FileKind, Home, HostHealth, Lie, Pin, Pins
 from goproxy_mirror.ports.inspection import DatabaseReport, Listing
 from goproxy_mirror.sources.reading import read_info
-from goproxy_mirror.state.files import FileTurns
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.statefile import NAME
 from goproxy_mirror.state.unfinished import Unfinished
@@ -28,6 +27,7 @@ from goproxy_mirror.wiring.listing import listed_rules
 from goproxy_mirror.wiring.network import outside
 from goproxy_mirror.wiring.proof import checker_of, clients_of, databases_of
 from goproxy_mirror.wiring.trials import Bench, nothing_named
+from goproxy_mirror.wiring.turns import turns_of
 
 _LIES_FOR = 30 * 86400.0
 """Seconds for which a lie is shown."""
@@ -109,7 +109,7 @@ async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: 
     verifier = checker_of(settings, clients, state)
     storage = LocalStorage(settings.store)
     doubts = Doubts(storage, verifier, state.provenance, settings.state / "quarantine")
-    turns = FileTurns(settings.state / "turns", wait=settings.fetch_timeout)
+    turns = await turns_of(stack, settings)
     scrub = Scrub(
         storage=storage,
         verifier=verifier,

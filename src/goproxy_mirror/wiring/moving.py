@@ -10,9 +10,9 @@ from goproxy_mirror.errors import SettingError
 from goproxy_mirror.mirror.backup import Backup
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.restore import Restore
-from goproxy_mirror.state.files import FileTurns
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.storage.local import LocalStorage
+from goproxy_mirror.wiring.turns import turns_of
 
 RECORDS = "sumdb"
 """The folder below the state's in which proven records and tiles are kept."""
@@ -34,5 +34,5 @@ async def restore_of(stack: AsyncExitStack, settings: Settings) -> Restore:
     storage = LocalStorage(settings.store)
     await asyncio.to_thread(storage.open)
     state = await stack.enter_async_context(State(settings.state, settings.database))
-    catalog = Catalog(storage, FileTurns(settings.state / "turns", wait=settings.fetch_timeout))
+    catalog = Catalog(storage, await turns_of(stack, settings))
     return Restore(storage, state.tables, settings.state / RECORDS, catalog)
