@@ -40,6 +40,7 @@ from goproxy_mirror.web.server import embedded as embedded_server
 from goproxy_mirror.web.server import serve as serve_workers
 from goproxy_mirror.web.services import Services
 from goproxy_mirror.wiring.credentials import check_credentials
+from goproxy_mirror.wiring.front import front_of
 from goproxy_mirror.wiring.inspection import Inspection, inspection_of, listing_of
 from goproxy_mirror.wiring.modules import feed_of, journey_of
 from goproxy_mirror.wiring.moving import backup_of, restore_of
@@ -87,6 +88,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) 
         workers=settings.workers,
         tls=TLSFiles(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None,
         drain=settings.shutdown_timeout,
+        front=front_of(settings),
     )
     return serve_workers(options, partial(make_app, settings), announce=announce)
 
@@ -124,7 +126,10 @@ def make_app(settings: Settings, around: Around = lambda services: services) -> 
     """One worker's application; called in the worker's process. `around` may listen to what the services are asked."""
     start_log(settings.log_level, settings.log_format)
     site = Site(
-        instance=instance_id(settings.state), prefix=settings.path_prefix, public_url=settings.public_url
+        instance=instance_id(settings.state),
+        prefix=settings.path_prefix,
+        public_url=settings.public_url,
+        https=settings.tls_cert is not None,
     )
 
     @asynccontextmanager

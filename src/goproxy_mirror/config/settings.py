@@ -72,6 +72,7 @@ def _parse_order(value: object) -> Order:
 
 Order = tuple[Literal["origin", "mirrors"], Literal["origin", "mirrors"]]
 Verify = Literal["require", "prefer"]
+Front = Literal["off", "nginx", "caddy"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]
 Folder = Annotated[Path, By(parse_path)]
@@ -121,6 +122,11 @@ class Settings(BaseModel):
     tls_key: Annotated[OptionalFile, About("Listening", "Private key (PEM) of the certificate.", "FILE")] = (
         None
     )
+    front: Annotated[
+        Front,
+        By(one_of("off", "nginx", "caddy")),
+        About("Listening", "A web server that serves what is stored: nginx, caddy, or off.", "WORD"),
+    ] = "off"
     workers: Annotated[
         int,
         By(whole_number(1, 256)),

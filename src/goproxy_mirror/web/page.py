@@ -37,10 +37,11 @@ class Page:
     A Host header that is no plain host name is not shown: the page is copied from.
     """
 
-    def __init__(self, prefix: str, public_url: str | None, instance: str) -> None:
+    def __init__(self, prefix: str, public_url: str | None, instance: str, *, https: bool = False) -> None:
         self._prefix = prefix
         self._public_url = public_url
         self._instance = instance
+        self._https = https
         style = _ENVIRONMENT.get_template("page.css").render()
         self._style = style
         digest = base64.b64encode(sha256(style.encode()).digest()).decode()
@@ -66,7 +67,7 @@ class Page:
         if self._public_url is not None:
             return f"{self._public_url.rstrip('/')}{self._prefix}"
         host = incoming.authority if _PLAIN_HOST.fullmatch(incoming.authority) else "HOST:PORT"
-        scheme = "https" if incoming.scheme == "https" else "http"
+        scheme = "https" if self._https or incoming.scheme == "https" else "http"
         return f"{scheme}://{host}{self._prefix}"
 
 

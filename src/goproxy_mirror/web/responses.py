@@ -26,10 +26,11 @@ Headers = list[tuple[str, str]]
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+ZIP = "application/zip"
 HTML = "text/html; charset=utf-8"
 NO_STORE = "no-store"
-_FOR_EVER = "public, max-age=31536000, immutable"
-_TYPES = {FileKind.INFO: JSON, FileKind.MOD: TEXT, FileKind.ZIP: "application/zip"}
+FOR_EVER = "public, max-age=31536000, immutable"
+_TYPES = {FileKind.INFO: JSON, FileKind.MOD: TEXT, FileKind.ZIP: ZIP}
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9._-]+)*")
 _COMMON: Headers = [("server", "goproxy-mirror"), ("x-content-type-options", "nosniff")]
 """The server below names itself where nobody else does, and offers no way to say nothing."""
@@ -176,7 +177,7 @@ def _said(kind: FileKind, size: int, modified: float, home: str | None) -> _Said
         *_COMMON,
         ("etag", validators.etag),
         ("last-modified", date),
-        ("cache-control", _FOR_EVER),
+        ("cache-control", FOR_EVER),
         ("accept-ranges", "bytes"),
     ]
     if home is not None:

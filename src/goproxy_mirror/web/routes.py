@@ -26,11 +26,13 @@ _METHODS = frozenset({"GET", "HEAD"})
 @dataclass(frozen=True, slots=True)
 class Site:
     """How this server is known: `prefix` is a URL path before every route (`/goproxy`, or empty), `instance` its name in
-    the hop header, `public_url` what its clients call it (without the prefix) where a front stands before it."""
+    the hop header, `public_url` what its clients call it (without the prefix) where a web server stands before it, and
+    `https` whether they speak that, to us or to a front of ours."""
 
     instance: str
     prefix: str = ""
     public_url: str | None = None
+    https: bool = False
 
 
 class Routes:
@@ -40,7 +42,7 @@ class Routes:
         self._prefix = site.prefix
         self._below = f"{site.prefix}/"
         self._fixed: dict[str, Handler] = {
-            "/": Page(site.prefix, site.public_url, site.instance),
+            "/": Page(site.prefix, site.public_url, site.instance, https=site.https),
             "/healthz": ops.health,
             "/readyz": ops.Readiness(services),
             "/version": ops.About(site.instance),

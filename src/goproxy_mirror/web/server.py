@@ -12,13 +12,12 @@ import gc
 import logging
 import multiprocessing
 import os
-import select
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,11 @@ from granian.server import Server as WorkerServer
 from granian.server.embed import Server as EmbeddedServer
 
 from goproxy_mirror.errors import SettingError
+from goproxy_mirror.web.front.life import Front, FrontOptions, prepared
+from goproxy_mirror.web.front.plan import Plan
 from goproxy_mirror.web.listening import Address, TLSFiles, check_tls, check_unix_socket, reserved
 from goproxy_mirror.web.rsgi import App
+from goproxy_mirror.web.waiting import Wakeup
 from goproxy_mirror.web.worker import MakeApp, load
 
 _SPARE_FILES = 512
@@ -65,12 +67,15 @@ class ServerOptions:
     connections: int = 16384
     header_timeout: float = 30.0
     drain: float = 60.0
+    front: FrontOptions | None = None
 
 
 def serve(options: ServerOptions, make_app: MakeApp, *, announce: Callable[[str], None] | None = None) -> int:
     """Serve until a signal ends it; the exit status: 0, or 1 where workers cannot start or keep dying.
 
     `make_app` must be picklable: every worker calls it.
+
+    With a front, that is what listens at the address, and the workers behind it; its end is the end of the server.
 
     `announce` is called once with the address (`http://127.0.0.1:8081`, `unix:/path`), when connections are answered.
     Raises `SettingError` before anything starts where the address or the certificate cannot be used.
@@ -79,13 +84,46 @@ def serve(options: ServerOptions, make_app: MakeApp, *, announce: Callable[[str]
         check_tls(options.tls)
     if options.unix_socket is not None:
         check_unix_socket(options.unix_socket)
+        if options.front is not None:
+            return _serve_behind(options.front, options, None, make_app, announce)
         return _serve(options, None, make_app, announce)
     with reserved(options.host, options.port) as address:
-        return _serve(options, address, make_app, announce)
+        if options.front is None:
+            return _serve(options, address, make_app, announce)
+    # A front binds the address by itself, which nobody may hold for it then.
+    return _serve_behind(options.front, options, address, make_app, announce)
+
+
+def _serve_behind(
+    chosen: FrontOptions,
+    options: ServerOptions,
+    address: Address | None,
+    make_app: MakeApp,
+    announce: Callable[[str], None] | None,
+) -> int:
+    plan = Plan(
+        root=chosen.store,
+        workers="",
+        address=address or Address("", 0),
+        tls=options.tls,
+        drain=options.drain,
+        processes=options.workers,
+        connections=_connections(options.connections),
+    )
+    with prepared(chosen, plan, options.unix_socket) as front:
+        behind = replace(options, unix_socket=front.workers, unix_socket_mode=0o600, tls=None, front=None)
+        name = _name(options, address)
+        told = None if announce is None else lambda _workers: announce(name)
+        return _serve(behind, None, make_app, told, front, options.unix_socket_mode)
 
 
 def _serve(
-    options: ServerOptions, address: Address | None, make_app: MakeApp, announce: Callable[[str], None] | None
+    options: ServerOptions,
+    address: Address | None,
+    make_app: MakeApp,
+    announce: Callable[[str], None] | None,
+    front: Front | None = None,
+    front_mode: int | None = None,
 ) -> int:
     _prepare_workers()
     where: dict[str, Any] = {"uds": options.unix_socket, "uds_permissions": options.unix_socket_mode}
@@ -101,17 +139,32 @@ def _serve(
         respawn_interval=0.1,
         workers_kill_timeout=max(1, round(options.drain)),
     )
-    wakeup = _Wakeup()
+    wakeup = Wakeup()
     server.main_loop_interrupt = wakeup  # type: ignore[assignment]
     # Workers that end once everybody was told to end are no errors.
     logging.getLogger("_granian").addFilter(lambda _record: not server.interrupt_signal)
-    if announce is not None:
-        wakeup.watch(partial(_connected, options, address), partial(announce, _name(options, address)))
+    said = partial(announce, _name(options, address)) if announce is not None else lambda: None
+    if front is None:
+        wakeup.watch(partial(_connected, options, address), said)
+    else:
+
+        def start_front() -> None:
+            front.start(front_mode)
+            wakeup.watch(front.connected, said)
+
+        def ending() -> bool:
+            server.interrupt_signal = server.interrupt_signal or front.failed
+            return server.interrupt_signal
+
+        wakeup.watch(partial(_connected, options, address), start_front)
+        wakeup.look_after(front, ending, options.drain)
     status = 0
     try:
         server.serve(target_loader=partial(load, make_app), wrap_loader=False)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
+    if front is not None and front.failed:
+        return 1
     # A worker may have seen the terminal's SIGINT before this process told it to end.
     return 0 if server.interrupt_signal else status
 
@@ -145,39 +198,6 @@ async def embedded(
                     await asyncio.wait_for(running, drain)
         finally:
             await app.stop()
-
-
-class _Wakeup:
-    """What the main process waits for, in place of a `threading.Event`.
-
-    A signal handler may set it: that takes no lock, which the interrupted thread could be holding. And a signal that
-    comes in the instant before the wait begins, or to another thread, is noticed within a second.
-    """
-
-    def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-        self._awaited: tuple[Callable[[], bool], Callable[[], None]] | None = None
-
-    def watch(self, happened: Callable[[], bool], then: Callable[[], None]) -> None:
-        """Call `then` once `happened` is true: asked again and again while the main process waits."""
-        self._awaited = happened, then
-
-    def set(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._writer.send(b"!")
-
-    def clear(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._reader.recv(4096):
-                pass
-
-    def wait(self) -> None:
-        while not select.select([self._reader], [], [], 1.0 if self._awaited is None else 0.01)[0]:
-            if self._awaited is not None and self._awaited[0]():
-                then, self._awaited = self._awaited[1], None
-                then()
 
 
 def _prepare_workers() -> None:

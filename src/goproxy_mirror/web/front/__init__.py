@@ -1,0 +1,1 @@
+"""A web server in front of ours: what is told to it, and its life beside our workers."""
