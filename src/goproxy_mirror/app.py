@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
 from goproxy_mirror.config import Settings, check_exposure, check_folders, check_ssh
-from goproxy_mirror.errors import NeedsTool, SettingError, StorageError, disk_failures
+from goproxy_mirror.errors import NeedsTool, SettingError
 from goproxy_mirror.mirror.backup import Backup
 from goproxy_mirror.mirror.checksums import ChecksumService
 from goproxy_mirror.mirror.doubts import Doubts
@@ -27,7 +27,6 @@ from goproxy_mirror.process import Runner
 from goproxy_mirror.state.files import FileAnswers, instance_id
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.statefile import check_state
-from goproxy_mirror.storage.local import LocalStorage
 from goproxy_mirror.transport import Hosts, Transport, Trust
 from goproxy_mirror.vcs.fallback import FallbackRepositories
 from goproxy_mirror.vcs.git import GitRepositories
@@ -48,6 +47,7 @@ from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
 from goproxy_mirror.wiring.proof import check_database, checker_of, clients_of, databases_of
 from goproxy_mirror.wiring.sources import policy_of
+from goproxy_mirror.wiring.storage import check_store, storage_of
 from goproxy_mirror.wiring.turns import turns_of
 from goproxy_mirror.wiring.upkeep import Upkeep
 from goproxy_mirror.wiring.vulndb import vulnerabilities_of
@@ -115,10 +115,7 @@ def prepare(settings: Settings) -> Settings:
             f'state = "{settings.state}": the folder cannot be written to ({error.strerror}); allowed is a folder with '
             "room, in which this user may make files (--data, --state)"
         ) from None
-    try:
-        LocalStorage(settings.store).open()
-    except StorageError as error:
-        raise SettingError(f'store = "{settings.store}": {error.message}') from error
+    check_store(settings)
     return without_self(settings)
 
 
@@ -151,9 +148,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         hosts = Hosts(rest=settings.host_rest)
         transport, repositories, credentials = outside(stack, settings, hosts)
-        storage = LocalStorage(settings.store)
-        with suppress(StorageError):  # what is held can be served all the same
-            await asyncio.to_thread(storage.open)  # again, since a worker may take the place of a killed one
+        storage = await stack.enter_async_context(storage_of(settings))
         turns = await turns_of(stack, settings)
         fallbacks = FallbackRepositories(
             settings.state / "go", runner_of(settings), transport, timeout=settings.fetch_timeout
@@ -199,7 +194,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             modules,
             ChecksumService(databases, policy, clients),
-            partial(_ready, storage),
+            storage.ready,
             vulnerabilities,
             feed,
             uses.touch if settings.track_use else None,
@@ -258,10 +253,3 @@ async def list_places(settings: Settings, wanted: str = "") -> Listing:
     """
     start_log(settings.log_level, settings.log_format)
     return await listing_of(settings, wanted)
-
-
-async def _ready(storage: LocalStorage) -> None:
-    """Whether a file could be published now; raises `StorageError`."""
-    async with storage.stage() as staged:
-        with disk_failures("write to the store"):
-            await asyncio.to_thread(staged.write_bytes, b"ready")

@@ -23,7 +23,8 @@ A class says *whose word* a failure is, since that decides what the go command d
     ├── Loop                        the request came back to where it started
     ├── SecurityError               what arrived contradicts what is known to be true
     ├── StorageError                the store could not take or give a file
-    │   └── StorageFull             the store has no room
+    │   ├── StorageFull             the store has no room
+    │   └── StoreRefused            the bucket is not there, or not for these credentials
     └── SettingError                a setting that cannot be meant
 
 `web/failures.py` maps each class to a status, once. Messages are for the person who reads them: what was asked,
@@ -145,6 +146,10 @@ class StorageError(MirrorError):
 
 class StorageFull(StorageError):
     """The store has no room left."""
+
+
+class StoreRefused(StorageError):
+    """The object store answers, and will answer the same next time: no such bucket, or not for these credentials."""
 
 
 class SettingError(MirrorError):

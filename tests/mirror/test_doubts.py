@@ -37,7 +37,7 @@ async def content(journey: Journey, path: str) -> bytes:
     assert isinstance(request, File)
     answer = await journey.service.answer(request)
     assert isinstance(answer, FileAnswer)
-    return answer.file.path.read_bytes()
+    return answer.path.read_bytes()
 
 
 async def test_doubted_file_is_proven_once(journey: Journey) -> None:

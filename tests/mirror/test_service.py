@@ -44,7 +44,7 @@ def text(path: str) -> List | Latest:
 async def body(journey: Journey, path: str) -> bytes:
     answer = await journey.service.answer(file(path))
     assert isinstance(answer, FileAnswer)
-    return answer.file.path.read_bytes()
+    return answer.path.read_bytes()
 
 
 async def texted(journey: Journey, path: str) -> TextAnswer:

@@ -190,4 +190,4 @@ async def _file(journey: Journey, mv: ModuleVersion, kind: FileKind) -> bytes:
     """A file of a version, as the journey answers it."""
     answer = await journey.service.answer(File(mv, kind))
     assert isinstance(answer, FileAnswer)
-    return answer.file.path.read_bytes()
+    return answer.path.read_bytes()

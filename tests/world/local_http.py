@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ class Exchange:
         self._handler = handler
         split = urlsplit(handler.path)
         self.method = handler.command
+        self.target = handler.path
         self.host = (handler.headers.get("Host") or "").split(":")[0]
         self.raw_path = split.path
         self.path = unquote(split.path)
@@ -63,6 +65,13 @@ class Exchange:
         self._handler.wfile.write(data)
         self._handler.wfile.flush()
 
+    def reset(self) -> None:
+        """End the connection as a machine does that has just lost it, without an answer."""
+        connection = self._handler.connection
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._handler.close_connection = True
+        connection.close()
+
     def cut(self) -> None:
         """End the connection after this answer, whatever was promised."""
         self._handler.close_connection = True
@@ -102,6 +111,12 @@ class LocalServer:
                 self.answer()
 
             def do_POST(self) -> None:
+                self.answer()
+
+            def do_PUT(self) -> None:
+                self.answer()
+
+            def do_DELETE(self) -> None:
                 self.answer()
 
             def do_OPTIONS(self) -> None:

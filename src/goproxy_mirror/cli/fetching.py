@@ -89,7 +89,7 @@ class Fetcher:
 
     async def _go_mod(self, path: ModulePath, version: Version) -> GoMod:
         answer = await self._file(path, version, FileKind.MOD)
-        body = await asyncio.to_thread(answer.file.path.read_bytes)
+        body = await asyncio.to_thread(answer.path.read_bytes)
         try:
             return await asyncio.to_thread(parse_lax, body)
         except InvalidModFile:
@@ -105,7 +105,7 @@ class Fetcher:
 
     async def _text(self, request: List | Latest | Resolve) -> str:
         answer = await self._journey.answer(request)
-        body = answer.body if isinstance(answer, TextAnswer) else answer.file.path.read_bytes()
+        body = answer.body if isinstance(answer, TextAnswer) else answer.path.read_bytes()
         return body.decode("utf-8", "replace")
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_args
 import typer
 
 from goproxy_mirror.config import Loaded, Settings, load
-from goproxy_mirror.config.settings import Panel, about, default_of, flag_name
+from goproxy_mirror.config.fields import Panel
+from goproxy_mirror.config.settings import about, default_of, flag_name
 from goproxy_mirror.config.show import plain
 
 P = ParamSpec("P")

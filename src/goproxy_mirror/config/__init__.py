@@ -8,6 +8,7 @@ from goproxy_mirror.config.own import with_own_credentials
 from goproxy_mirror.config.rules import MirrorRule, RewriteRule
 from goproxy_mirror.config.settings import Settings
 from goproxy_mirror.config.show import as_toml
+from goproxy_mirror.config.stores import StoreURL
 from goproxy_mirror.config.upstreams import Upstreams, UpstreamStep
 from goproxy_mirror.config.values import Listen
 
@@ -17,6 +18,7 @@ __all__ = [
     "MirrorRule",
     "RewriteRule",
     "Settings",
+    "StoreURL",
     "UpstreamStep",
     "Upstreams",
     "as_toml",

@@ -10,6 +10,7 @@ from pathlib import Path
 from goproxy_mirror.config.credentials import SSHRule
 from goproxy_mirror.config.goenv import GoEnvironment
 from goproxy_mirror.config.settings import Settings
+from goproxy_mirror.config.stores import StoreURL
 from goproxy_mirror.errors import SettingError
 from goproxy_mirror.module.sshaddress import is_ssh
 
@@ -62,7 +63,11 @@ def check_folders(settings: Settings, environ: Mapping[str, str] | None = None) 
     Raises `SettingError`, also for what `check_place` refuses.
     """
     check_place(settings, environ)
-    for name, folder in (("store", settings.store), ("state", settings.state)):
+    folders = [("store", settings.store), ("state", settings.state)]
+    if isinstance(settings.store, StoreURL):
+        folders[0] = ("tier", settings.tier)
+    for name, folder in folders:
+        assert isinstance(folder, Path), "a bucket's folder is the tier's"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -79,6 +84,8 @@ def check_place(settings: Settings, environ: Mapping[str, str] | None = None) ->
     other's unfinished files. Raises `SettingError`.
     """
     store = settings.store
+    if isinstance(store, StoreURL):
+        return
     caches = [folder for folder in store.resolve().parents if _looks_like_module_cache(folder)]
     if _looks_like_module_cache(store):
         caches.append(store)

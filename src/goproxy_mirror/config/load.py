@@ -23,6 +23,7 @@ from goproxy_mirror.config.database import has_password, hidden
 from goproxy_mirror.config.goenv import GoEnvironment, user_config_folder, user_data_folder
 from goproxy_mirror.config.rules import as_pairs
 from goproxy_mirror.config.settings import Settings, flag_name
+from goproxy_mirror.config.stores import is_url
 from goproxy_mirror.config.tables import parse_sumdb, with_default_sumdb
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, parse_upstreams
 from goproxy_mirror.config.values import parse_path
@@ -34,9 +35,9 @@ CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
 # Kubernetes puts these into every container beside a Service that is named goproxy-mirror.
 _KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?")
 
-_PATHS = {"data", "store", "state", "socket", "tls_cert", "tls_key", "ca_file"}
+_PATHS = {"data", "store", "state", "tier", "socket", "tls_cert", "tls_key", "ca_file"}
 _PATHS |= {"netrc", "ssh_key", "ssh_agent", "ssh_known_hosts"}
-_TABLES = {"mirrors", "rewrites", "upstreams", "sumdb", "credentials"}
+_TABLES = {"store_options", "mirrors", "rewrites", "upstreams", "sumdb", "credentials"}
 # Rules for the same left side add up, since a rule is one more candidate; the others are decisions.
 _ADDING = {"mirrors", "rewrites"}
 
@@ -193,7 +194,7 @@ def _merged(name: str, found: list[_Said]) -> _Said:
 
 def _below(folder: Path | None, value: Any) -> Any:
     """Relative paths mean what their writer saw: the file's own folder, or else the working folder."""
-    if not isinstance(value, str) or not value.strip() or value.startswith("~"):
+    if not isinstance(value, str) or not value.strip() or value.startswith("~") or is_url(value):
         return value
     return str((folder or Path.cwd()) / value)
 

@@ -6,10 +6,9 @@ values. Field names are the keys of the TOML file, the flags, and the environmen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic import PlainValidator as By
@@ -17,70 +16,40 @@ from pydantic import PlainValidator as By
 from goproxy_mirror.config import rules, sites, tables
 from goproxy_mirror.config.credentials import CredentialRule, parse_credentials
 from goproxy_mirror.config.database import parse_database
+from goproxy_mirror.config.fields import (
+    About,
+    Folder,
+    Front,
+    Globs,
+    LogFormat,
+    LogLevel,
+    OptionalFile,
+    OptionalProxy,
+    OptionalSSHFile,
+    Order,
+    Switch,
+    Verify,
+    optional,
+    parse_order,
+)
+from goproxy_mirror.config.stores import StoreURL, parse_store, parse_store_options
 from goproxy_mirror.config.upstreams import DEFAULT_UPSTREAM, Upstreams, parse_upstreams
 from goproxy_mirror.config.values import (
     IPNetwork,
     Listen,
     one_of,
     parse_bytes,
-    parse_globs,
     parse_listen,
     parse_mode,
     parse_networks,
-    parse_outgoing_proxy,
     parse_path,
     parse_path_prefix,
     parse_public_url,
     parse_readable_file,
-    parse_ssh_file,
     parse_ssh_path,
-    parse_switch,
     seconds,
     whole_number,
 )
-
-T = TypeVar("T")
-Panel = Literal["Listening", "Folders", "Sources", "Mirrors", "Private modules", "Network", "Limits", "Log"]
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What the help says of a setting; `flag` where its name is not the field's, `many` where it repeats."""
-
-    panel: Panel
-    text: str
-    metavar: str = ""
-    flag: str = ""
-    many: bool = False
-
-
-def _optional(parse: Callable[[object], T]) -> By:
-    """The same for a setting that may be absent."""
-    return By(lambda value: None if value is None else parse(value))
-
-
-def _parse_order(value: object) -> Order:
-    parts = value.split(",") if isinstance(value, str) else value
-    match [str(part).strip() for part in parts] if isinstance(parts, list | tuple) else []:
-        case ["origin", "mirrors"]:
-            return ("origin", "mirrors")
-        case ["mirrors", "origin"]:
-            return ("mirrors", "origin")
-        case _:
-            raise ValueError('allowed are "origin,mirrors" and "mirrors,origin"')
-
-
-Order = tuple[Literal["origin", "mirrors"], Literal["origin", "mirrors"]]
-Verify = Literal["require", "prefer"]
-Front = Literal["off", "nginx", "caddy"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["console", "json"]
-Folder = Annotated[Path, By(parse_path)]
-OptionalFile = Annotated[Path | None, _optional(parse_readable_file("a readable PEM file"))]
-OptionalSSHFile = Annotated[Path | None, _optional(parse_ssh_file)]
-OptionalProxy = Annotated[str | None, _optional(parse_outgoing_proxy)]
-Globs = Annotated[tuple[str, ...], By(parse_globs)]
-Switch = Annotated[bool, By(parse_switch)]
 
 
 class Settings(BaseModel):
@@ -98,17 +67,17 @@ class Settings(BaseModel):
     ] = Listen("127.0.0.1", 8081)
     socket: Annotated[
         Path | None,
-        _optional(parse_path),
+        optional(parse_path),
         About("Listening", "Unix socket to listen on, instead of an address.", "PATH"),
     ] = None
     socket_mode: Annotated[
         int | None,
-        _optional(parse_mode),
+        optional(parse_mode),
         About("Listening", "Who may connect to the Unix socket, in octal; else the umask.", "660"),
     ] = None
     public_url: Annotated[
         str | None,
-        _optional(parse_public_url),
+        optional(parse_public_url),
         About("Listening", "URL that clients use where a web server stands in front (no prefix).", "URL"),
     ] = None
     path_prefix: Annotated[
@@ -143,14 +112,40 @@ class Settings(BaseModel):
         About("Folders", "Folder of everything that is kept: `store` and `state` are below it.", "DIR"),
     ]
     store: Annotated[
-        Folder,
-        About("Folders", "Folder of the published module files, if not below the data folder.", "DIR"),
+        Path | StoreURL,
+        By(parse_store),
+        About(
+            "Folders",
+            "Folder of the published files, if not below data; or a bucket: s3://…, gs://…, az://…",
+            "DIR|URL",
+        ),
     ] = Field(default_factory=lambda found: found["data"] / "store")
     state: Annotated[
         Folder,
         About("Folders", "Folder of repositories and records (never served), if not below data.", "DIR"),
     ] = Field(default_factory=lambda found: found["data"] / "state")
-
+    store_options: Annotated[
+        Mapping[str, str],
+        By(parse_store_options),
+        About(
+            "Folders",
+            "What a bucket's service needs: endpoint=URL, region=NAME and others; no secrets.",
+            "NAME=VALUE",
+            flag="--store-option",
+            many=True,
+        ),
+    ] = Field(default_factory=dict)
+    tier: Annotated[
+        Folder, About("Folders", "Folder of what was last used of a bucket, if not below state.", "DIR")
+    ] = Field(default_factory=lambda found: found["state"] / "tier")
+    tier_size: Annotated[
+        int, By(parse_bytes), About("Folders", "Size that this folder may reach.", "SIZE")
+    ] = 10 * 10**9
+    redirect_above: Annotated[
+        int | None,
+        optional(parse_bytes),
+        About("Folders", "Zips of this size and more are fetched from the bucket by the clients.", "SIZE"),
+    ] = None
     database: Annotated[
         str,
         By(parse_database),
@@ -192,7 +187,7 @@ class Settings(BaseModel):
     ] = "require"
     order: Annotated[
         Order,
-        By(_parse_order),
+        By(parse_order),
         About("Sources", "What `direct` tries first: a module's own repository, or mirrors.", "ORDER"),
     ] = ("origin", "mirrors")
     toolchains: Annotated[
@@ -261,7 +256,7 @@ class Settings(BaseModel):
     ] = ()
     netrc: Annotated[
         Path | None,
-        _optional(parse_readable_file("a file that this user can read")),
+        optional(parse_readable_file("a file that this user can read")),
         About("Private modules", "Names and passwords by host, as in ~/.netrc.", "FILE"),
     ] = None
     ssh_key: Annotated[
@@ -269,7 +264,7 @@ class Settings(BaseModel):
     ] = None
     ssh_agent: Annotated[
         Path | None,
-        _optional(parse_ssh_path),
+        optional(parse_ssh_path),
         About("Private modules", "Socket of an SSH agent, as SSH_AUTH_SOCK.", "PATH"),
     ] = None
     ssh_known_hosts: Annotated[
@@ -373,7 +368,14 @@ class Settings(BaseModel):
         if (self.tls_cert is None) != (self.tls_key is None):
             one, other = ("tls_cert", "tls_key") if self.tls_cert else ("tls_key", "tls_cert")
             raise ValueError(f'{one} = "{self.tls_cert or self.tls_key}": it needs {other}; allowed are both')
-        if self.state.is_relative_to(self.store) or self.store.is_relative_to(self.state):
+        store = self.store
+        if isinstance(store, StoreURL):
+            if store.scheme == "memory" and self.workers > 1:
+                raise ValueError(
+                    'store = "memory://": each process would have its own; allowed is workers = 1'
+                )
+            return self
+        if self.state.is_relative_to(store) or store.is_relative_to(self.state):
             raise ValueError(
                 f'store = "{self.store}", state = "{self.state}": one is inside the other; allowed are two '
                 "folders apart, since the store is served and the state never is"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from goproxy_mirror.ports import FileKind, StoredFile
+from goproxy_mirror.ports import FileKind, RemoteFile, StoredFile
 
 
 class Lasting:
@@ -23,10 +24,16 @@ class FileAnswer:
     `lasting`: it may be answered again without being asked for, as long as it is there and that is not over.
     """
 
-    file: StoredFile
+    file: StoredFile | RemoteFile
     kind: FileKind
     home: str | None = None
     lasting: Lasting | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file on this machine, which every `.info` and `.mod` is brought to."""
+        assert isinstance(self.file, StoredFile), "only zips stay elsewhere"
+        return self.file.path
 
 
 @dataclass(frozen=True, slots=True)

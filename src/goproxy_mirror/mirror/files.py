@@ -72,10 +72,10 @@ class Files:
         """The file; with `fetch` off, only if it is held."""
         key, mv, kind = request.key, request.mv, request.kind
         await self._doubts.known()
-        stored = self._storage.look(key) or await self._storage.find(key)
+        stored = self._storage.look(key) or await self._storage.offer(key)
         if stored is not None and self._doubts.about(key):
             await self._flights.run(f"{key} doubt", lambda: self._settle(mv, kind))
-            stored = await self._storage.find(key)
+            stored = await self._storage.offer(key)
         if stored is not None:
             return FileAnswer(stored, kind, lasting=self._doubts.lasting)
         if not fetch:

@@ -7,7 +7,16 @@ decides. Every protocol's docstring lists what may be raised.
 from __future__ import annotations
 
 from goproxy_mirror.ports.feed import FeedEntry, FeedRecords
-from goproxy_mirror.ports.files import Answers, FileKind, Kept, Provenance, Storage, StoredFile, Turns
+from goproxy_mirror.ports.files import (
+    Answers,
+    FileKind,
+    Kept,
+    Provenance,
+    RemoteFile,
+    Storage,
+    StoredFile,
+    Turns,
+)
 from goproxy_mirror.ports.hosts import Credential, Credentials, HealthRecords, HostHealth, SSHWay
 from goproxy_mirror.ports.modules import Found, Home, Info, Proof, Source
 from goproxy_mirror.ports.proof import (
@@ -55,6 +64,7 @@ __all__ = [
     "Record",
     "Records",
     "Refs",
+    "RemoteFile",
     "RepoRoot",
     "Repository",
     "SSHWay",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -30,6 +30,20 @@ class StoredFile:
     modified: float
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A published file that is elsewhere and stays there; `size` and `modified` as a `StoredFile` has them.
+
+    `part` brings its bytes from a start up to an end, in pieces; `url`, where there is one, gives them to anybody for a few
+    minutes. `part` raises `StorageError`, at once or in between.
+    """
+
+    size: int
+    modified: float
+    part: Callable[[int, int], Awaitable[AsyncIterator[bytes]]]
+    url: str | None = None
+
+
 class Storage(Protocol):
     """Published files by key; a key is the protocol's escaped path (`golang.org/x/text/@v/v0.3.0.zip`).
 
@@ -45,6 +59,10 @@ class Storage(Protocol):
 
     async def find(self, key: str) -> StoredFile | None:
         """The file, if it is published; brought to this machine where the store is elsewhere."""
+        ...
+
+    async def offer(self, key: str) -> StoredFile | RemoteFile | None:
+        """The file as a client is to be sent it: like `find`, but what is large may stay where it is."""
         ...
 
     def stage(self) -> AbstractAsyncContextManager[Path]:
@@ -76,6 +94,10 @@ class Storage(Protocol):
 
     async def delete(self, key: str) -> None:
         """Remove a published file; no error where there is none."""
+        ...
+
+    async def ready(self) -> None:
+        """Say nothing where a file could be published now."""
         ...
 
 

@@ -71,6 +71,16 @@ class LocalStorage:
     async def find(self, key: str) -> StoredFile | None:
         return self.look(key)
 
+    async def offer(self, key: str) -> StoredFile | None:
+        return self.look(key)
+
+    async def ready(self) -> None:
+        async with self.stage() as staged:
+            try:
+                await asyncio.to_thread(staged.write_bytes, b"ready")
+            except OSError as error:
+                raise _said(error, "be written to") from error
+
     @asynccontextmanager
     async def stage(self) -> AsyncIterator[Path]:
         path = self._fresh()

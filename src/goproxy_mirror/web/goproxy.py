@@ -48,5 +48,7 @@ class GoProxy:
         if isinstance(answer, FileAnswer):
             if self._touch is not None:
                 self._touch(request.key)
-            return file_response(answer, incoming)
+            response = file_response(answer, incoming)
+            await response.fetch()
+            return response
         return text_response(answer, incoming)

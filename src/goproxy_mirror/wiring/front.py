@@ -7,7 +7,7 @@ import shutil
 import sys
 import sysconfig
 
-from goproxy_mirror.config import Settings
+from goproxy_mirror.config import Settings, StoreURL
 from goproxy_mirror.errors import SettingError, StorageError
 from goproxy_mirror.ports import FileKind
 from goproxy_mirror.state.opening import State
@@ -30,6 +30,11 @@ def front_of(settings: Settings) -> FrontOptions | None:
         return None
     if sys.platform == "win32":
         raise SettingError(f'front = "{kind}": there are no fronts on Windows; leave it off')
+    if isinstance(settings.store, StoreURL):
+        raise SettingError(
+            f'front = "{kind}": it sends files from a folder, and store = "{settings.store}" is none; leave it off, or redirect '
+            "clients to the bucket (--redirect-above)"
+        )
     if settings.verify == "prefer" and settings.gosumdb.name:
         raise SettingError(
             f'front = "{kind}": it cannot be had together with verify = "prefer", which stores files that nobody has proven '

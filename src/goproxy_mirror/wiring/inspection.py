@@ -20,12 +20,12 @@ from goproxy_mirror.sources.reading import read_info
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.statefile import NAME
 from goproxy_mirror.state.unfinished import Unfinished
-from goproxy_mirror.storage.local import LocalStorage
 from goproxy_mirror.transport import Hosts, Transport
 from goproxy_mirror.wiring.databases import reports_of
 from goproxy_mirror.wiring.listing import listed_rules
 from goproxy_mirror.wiring.network import outside
 from goproxy_mirror.wiring.proof import checker_of, clients_of, databases_of
+from goproxy_mirror.wiring.storage import storage_of
 from goproxy_mirror.wiring.trials import Bench, nothing_named
 from goproxy_mirror.wiring.turns import turns_of
 
@@ -88,7 +88,7 @@ class _KnownPins:
 
 async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: bool) -> Inspection:
     """Open it until the stack is left. `of_store`: a store that is not there is no empty one. Raises `SettingError`."""
-    if of_store and not _is_there(settings.store):
+    if of_store and isinstance(settings.store, Path) and not _is_there(settings.store):
         raise SettingError(
             f'store = "{settings.store}": there is no such folder; allowed is the folder that `serve` publishes to '
             "(--data, --store)"
@@ -107,7 +107,7 @@ async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: 
         hosts.restore(await state.health.load())
     clients = clients_of(settings, databases_of(settings, transport), state.heads)
     verifier = checker_of(settings, clients, state)
-    storage = LocalStorage(settings.store)
+    storage = await stack.enter_async_context(storage_of(settings, make=False))
     doubts = Doubts(storage, verifier, state.provenance, settings.state / "quarantine")
     turns = await turns_of(stack, settings)
     scrub = Scrub(

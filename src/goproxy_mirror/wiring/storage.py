@@ -1,0 +1,103 @@
+"""Which store the settings mean: a folder, or a bucket with a folder in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+import structlog
+
+from goproxy_mirror.config import Settings, StoreURL
+from goproxy_mirror.errors import SettingError, StorageError, StoreRefused
+from goproxy_mirror.observe import start_log
+from goproxy_mirror.ports import Storage
+from goproxy_mirror.state.files import instance_id
+from goproxy_mirror.storage.local import LocalStorage
+
+if TYPE_CHECKING:
+    from goproxy_mirror.storage.objects import ObjectStorage
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def storage_of(settings: Settings, *, make: bool = True) -> AsyncIterator[Storage]:
+    """The store, open for as long as the context is; with `make` off, a folder that is not there is not made.
+
+    Asks nobody: what is held can be served while a bucket is down.
+    """
+    if not isinstance(settings.store, StoreURL):
+        local = LocalStorage(settings.store)
+        if make:
+            with suppress(StorageError):  # what is held can be served all the same
+                await asyncio.to_thread(
+                    local.open
+                )  # again, since a worker may take the place of a killed one
+        yield local
+        return
+    async with _bucket(settings, settings.store) as storage:
+        yield storage
+
+
+def check_store(settings: Settings) -> None:
+    """See that files can be published, before anybody is served. Blocks. Raises `SettingError`.
+
+    A bucket that does not answer is none: what was brought here is served meanwhile.
+    """
+    if not isinstance(settings.store, StoreURL):
+        try:
+            LocalStorage(settings.store).open()
+        except StorageError as error:
+            raise SettingError(f'store = "{settings.store}": {error.message}') from error
+        return
+    # In a process of its own: the client's threads would not live on in workers that are forked from this one.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        process.submit(_check_bucket, settings, settings.store).result()
+
+
+def _check_bucket(settings: Settings, url: StoreURL) -> None:
+    start_log(settings.log_level, settings.log_format)
+    asyncio.run(_probe(settings, url))
+
+
+async def _probe(settings: Settings, url: StoreURL) -> None:
+    async with _bucket(settings, url) as storage:
+        try:
+            await storage.probe()
+        except StoreRefused as error:
+            raise SettingError(
+                f'store = "{url}": {error.message}; allowed is a bucket that is there, with credentials for it in the '
+                "environment (docs/stores.md)"
+            ) from error
+        except StorageError as error:
+            log.warning(
+                "the object store does not answer", reason=error.message, instead="serving what is held here"
+            )
+
+
+def _bucket(settings: Settings, url: StoreURL) -> ObjectStorage:
+    from goproxy_mirror.storage.objects import ObjectStorage  # noqa: PLC0415 (a large library that a folder does not need)
+    from goproxy_mirror.storage.remote import Limits, Remote  # noqa: PLC0415
+    from goproxy_mirror.storage.tier import Tier  # noqa: PLC0415
+
+    options = dict(settings.store_options)
+    limits = Limits(connect=settings.connect_timeout, transfer=max(60.0, settings.fetch_timeout))
+    plain = options.get("endpoint", "").startswith("http://")
+    remote = Remote(
+        url.text,
+        options,
+        limits=limits,
+        ca=settings.ca_file.read_bytes() if settings.ca_file else None,
+        proxy=settings.http_proxy if plain else settings.https_proxy,
+        no_proxy=settings.no_proxy,
+    )
+    return ObjectStorage(
+        remote,
+        Tier(settings.tier, settings.tier_size),
+        instance=instance_id(settings.state),
+        redirect_above=settings.redirect_above,
+    )
