@@ -41,6 +41,7 @@ from goproxy_mirror.web.services import Services
 from goproxy_mirror.wiring.credentials import check_credentials
 from goproxy_mirror.wiring.front import front_of
 from goproxy_mirror.wiring.inspection import Inspection, inspection_of, listing_of
+from goproxy_mirror.wiring.keeping import Keeping, keeping_of
 from goproxy_mirror.wiring.modules import feed_of, journey_of
 from goproxy_mirror.wiring.moving import backup_of, restore_of
 from goproxy_mirror.wiring.network import outside, runner_of
@@ -244,6 +245,15 @@ async def open_restore(settings: Settings) -> AsyncIterator[Restore]:
     check_state(settings.state)
     async with AsyncExitStack() as stack:
         yield await restore_of(stack, settings)
+
+
+@asynccontextmanager
+async def open_keeping(settings: Settings) -> AsyncIterator[Keeping]:
+    """What `prune` and `reindex` work with; closed when the context is left. Raises `SettingError`."""
+    start_log(settings.log_level, settings.log_format)
+    check_state(settings.state, settings.database)
+    async with AsyncExitStack() as stack:
+        yield await keeping_of(stack, settings)
 
 
 async def list_places(settings: Settings, wanted: str = "") -> Listing:

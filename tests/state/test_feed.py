@@ -112,7 +112,7 @@ async def test_uses_add_up(state: State, open_state: OpenState) -> None:
         await other.uses.add({f"{stem}.zip": 5, f"{stem}.mod": 1}, 21)
     await state.uses.add({f"{stem}.zip": 1}, 19)
     rows = await state._database.read(lambda session: session._connection.execute(select(uses)).all())
-    assert [tuple(row) for row in rows] == [(stem, 21, 4, 21, 6)]
+    assert [tuple(row) for row in rows] == [("", 20, 0, None, 0), (stem, 21, 4, 21, 6)]
 
 
 def test_what_was_held_before_is_told(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from goproxy_mirror.cli import (
     fetch,
     goproxyio,
     mirrors,
+    prune,
+    reindex,
     run,
     serve,
     sumdb,
@@ -65,6 +67,8 @@ program.command()(build.build)
 program.command()(verify.verify)
 program.command()(backup.backup)
 program.command()(backup.restore)
+program.command()(prune.prune)
+program.command()(reindex.reindex)
 program.add_typer(mirrors.program, name="mirrors")
 program.add_typer(sumdb.program, name="sumdb")
 program.add_typer(config.program, name="config")

@@ -36,6 +36,16 @@ def date(when: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))
 
 
+def day(when: float) -> str:
+    """A day as people read it."""
+    return time.strftime("%Y-%m-%d", time.gmtime(when))
+
+
+def versions(count: int) -> str:
+    """`1 version`, `2 versions`."""
+    return "1 version" if count == 1 else f"{count:,} versions"
+
+
 def files(count: int) -> str:
     """`1 file`, `2 files`."""
     return "1 file" if count == 1 else f"{count:,} files"

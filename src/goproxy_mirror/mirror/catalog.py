@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from goproxy_mirror.errors import InvalidVersion
 from goproxy_mirror.module.path import ModulePath, unescape
@@ -51,10 +52,19 @@ class Catalog:
             async with self._turns.hold(f"{path.escaped}/@v"):
                 await self._derive(path, f"{path.escaped}/@v/list")
 
-    async def _derive(self, path: ModulePath, key: str) -> None:
-        body = "".join(f"{version}\n" for version in await self.held(path)).encode()
+    async def withdraw(self, path: ModulePath, versions: Collection[Version]) -> None:
+        """Take versions out of `@v/list` that are about to be removed from the store; `derive` is to follow."""
+        async with self._turns.hold(f"{path.escaped}/@v"):
+            await self._derive(path, f"{path.escaped}/@v/list", without=versions)
+
+    async def _derive(self, path: ModulePath, key: str, without: Collection[Version] = ()) -> None:
+        versions = [version for version in await self.held(path) if version not in without]
+        body = "".join(f"{version}\n" for version in versions).encode()
         listed = await self._storage.find(key)
-        if (
+        if not versions:
+            if listed is not None:
+                await self._storage.delete(key)
+        elif (
             listed is None
             or listed.size != len(body)
             or await asyncio.to_thread(listed.path.read_bytes) != body

@@ -18,6 +18,7 @@ from goproxy_mirror.ports.files import (
     Turns,
 )
 from goproxy_mirror.ports.hosts import Credential, Credentials, HealthRecords, HostHealth, SSHWay
+from goproxy_mirror.ports.keeping import FoundFile, KeepingRecords, KeptVersion, StoreSize
 from goproxy_mirror.ports.modules import Found, Home, Info, Proof, Source
 from goproxy_mirror.ports.proof import (
     ChecksumDatabases,
@@ -48,12 +49,15 @@ __all__ = [
     "FileKind",
     "FileRecord",
     "Found",
+    "FoundFile",
     "HealthRecords",
     "Held",
     "Home",
     "HostHealth",
     "Info",
+    "KeepingRecords",
     "Kept",
+    "KeptVersion",
     "Lie",
     "Lies",
     "Pin",
@@ -70,6 +74,7 @@ __all__ = [
     "SSHWay",
     "Source",
     "Storage",
+    "StoreSize",
     "StoredFile",
     "TreeEntry",
     "TreeHeads",

@@ -66,7 +66,7 @@ class FileRows(FeedRows):
 
     def file(self, key: str) -> FileRecord | None:
         row = self._connection.execute(select(provenance).where(provenance.c.key == key)).one_or_none()
-        return None if row is None else _record(row)
+        return None if row is None else record_of(row)
 
     def hashed(self, prefix: str, after: str, before: float, limit: int) -> list[FileRecord]:
         """The next files whose hash is known and that were not verified since `before`, by key."""
@@ -78,7 +78,7 @@ class FileRows(FeedRows):
             # The keys that begin so are a range: the last character of the end is the next one.
             statement = statement.where(c.key >= prefix, c.key < prefix[:-1] + chr(ord(prefix[-1]) + 1))
         rows = self._connection.execute(statement.order_by(c.key).limit(limit))
-        return [_record(row) for row in rows]
+        return [record_of(row) for row in rows]
 
     def counts(self) -> FileCounts:
         c = provenance.c
@@ -123,7 +123,8 @@ def _kind(key: str) -> str:
     return f".{key.rpartition('.')[2]}"
 
 
-def _record(row: Row[Any]) -> FileRecord:
+def record_of(row: Row[Any]) -> FileRecord:
+    """A row of the table, all columns of it."""
     return FileRecord(
         key=row.key,
         home=None if row.home is None else home_of(row.home_kind, row.home),

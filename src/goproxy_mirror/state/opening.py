@@ -12,6 +12,7 @@ from goproxy_mirror.errors import StorageError
 from goproxy_mirror.state.database import Database
 from goproxy_mirror.state.dump import SQLTables
 from goproxy_mirror.state.feed import SQLFeed
+from goproxy_mirror.state.keeping import SQLKeeping
 from goproxy_mirror.state.provenance import SQLProvenance
 from goproxy_mirror.state.records import SQLHealth, SQLLies, SQLPins, SQLTreeHeads
 from goproxy_mirror.state.uses import SQLUses
@@ -35,6 +36,7 @@ class State:
         self.health = SQLHealth(self._database)
         self.provenance = SQLProvenance(self._database)
         self.feed = SQLFeed(self._database)
+        self.keeping = SQLKeeping(self._database)
         self.uses = SQLUses(self._database)
         self.tables = SQLTables(self._database)
 

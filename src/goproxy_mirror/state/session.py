@@ -1,5 +1,5 @@
 """What can be done within one transaction: every statement that the program sends to its database stands here, in
-`filerows.py`, `feedrows.py`, `userows.py` and `dumprows.py`. All of it blocks."""
+`filerows.py`, `keeprows.py`, `feedrows.py`, `userows.py` and `dumprows.py`. All of it blocks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import DatabaseState, FileKind, HostHealth, Lie, Pin, Pinned
 from goproxy_mirror.state.dumprows import DumpRows
 from goproxy_mirror.state.filerows import home_of, plain
+from goproxy_mirror.state.keeprows import KeepRows
 from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import forks, hosts, lies, pins, tree_heads
 from goproxy_mirror.state.userows import UseRows
@@ -24,7 +25,7 @@ _UNSEEN = 90 * 86400.0
 """Seconds after which a host that nobody has asked is forgotten."""
 
 
-class Session(DumpRows, UseRows):
+class Session(DumpRows, KeepRows, UseRows):
     """One transaction's connection, and what may be asked of it."""
 
     # Pins.

@@ -9,6 +9,9 @@ from sqlalchemy import ColumnElement, Connection, case, or_
 from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import uses
 
+SINCE = ""
+"""The stem of no version; its row has the day of the first use that was written down."""
+
 _ZIP = ".zip"
 
 
@@ -29,6 +32,12 @@ class UseRows:
             which = "zip_" if dot + ending == _ZIP else ""
             row[f"{which}day"] = day
             row[f"{which}times"] = int(str(row[f"{which}times"])) + count
+        # Since when there is anything to know: a version without a row was not asked for since then.
+        self._connection.execute(
+            insert_into(self._connection, uses)
+            .values(stem=SINCE, day=day, times=0, zip_times=0)
+            .on_conflict_do_nothing()
+        )
         statement = insert_into(self._connection, uses)
         new = statement.excluded
         self._connection.execute(

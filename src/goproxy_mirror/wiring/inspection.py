@@ -88,18 +88,7 @@ class _KnownPins:
 
 async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: bool) -> Inspection:
     """Open it until the stack is left. `of_store`: a store that is not there is no empty one. Raises `SettingError`."""
-    if of_store and isinstance(settings.store, Path) and not _is_there(settings.store):
-        raise SettingError(
-            f'store = "{settings.store}": there is no such folder; allowed is the folder that `serve` publishes to '
-            "(--data, --store)"
-        )
-    try:
-        settings.state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(
-            f'state = "{settings.state}": the folder cannot be made ({error.strerror}); allowed is a folder in which this '
-            "user may make files (--data, --state)"
-        ) from None
+    check_store(settings, of_store=of_store)
     hosts = Hosts(rest=settings.host_rest)
     transport, repositories, _ = outside(stack, settings, hosts)
     state = await stack.enter_async_context(State(settings.state, settings.database))
@@ -121,6 +110,22 @@ async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: 
     trying = checker_of(settings, clients, state, pins=_KnownPins(state.pins))
     bench = Bench(settings, storage, state, transport, repositories, trying)
     return Inspection(settings, scrub, Unfinished(settings.state), bench, state, transport)
+
+
+def check_store(settings: Settings, *, of_store: bool = True) -> None:
+    """Make the state folder; with `of_store` refuse a store that is not there. Raises `SettingError`."""
+    if of_store and isinstance(settings.store, Path) and not _is_there(settings.store):
+        raise SettingError(
+            f'store = "{settings.store}": there is no such folder; allowed is the folder that `serve` publishes to '
+            "(--data, --store)"
+        )
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f'state = "{settings.state}": the folder cannot be made ({error.strerror}); allowed is a folder in which this '
+            "user may make files (--data, --state)"
+        ) from None
 
 
 def _is_there(path: Path) -> bool:

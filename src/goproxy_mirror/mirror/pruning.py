@@ -1,0 +1,238 @@
+"""Old versions taken out of the store: chosen from what is recorded, removed beside a running server.
+
+Nothing that is pinned is chosen: its pin says what it has to be, but only the file is it. Of what is removed, nothing is lost
+that cannot be fetched again, as long as its home is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from goproxy_mirror.errors import MirrorError
+from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.selection import Selection
+from goproxy_mirror.mirror.spool import Spool
+from goproxy_mirror.module.path import ModulePath, unescape
+from goproxy_mirror.module.patterns import match_globs
+from goproxy_mirror.module.version import ModuleVersion, Version
+from goproxy_mirror.ports import FileKind, FoundFile, KeepingRecords, KeptVersion, Storage, Turns
+from goproxy_mirror.protocol import file_key
+
+_DAY = 86400.0
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is to go; each one that is set narrows it. `matching` nothing means everything; `keep` counts before all others.
+
+    `older_than` and `unused_for` are in seconds. `max_size` in bytes: of all that fits, those that were not asked for the longest
+    go first, until the store is no larger. `zips_only`: of each version the zip, which is what is large.
+    """
+
+    older_than: float | None = None
+    unused_for: float | None = None
+    max_size: int | None = None
+    matching: Sequence[Selection] = ()
+    keep: Sequence[Selection] = ()
+    zips_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A version that is to go, or its zip; `size` is what that frees. `last` and `seen` in seconds since the epoch."""
+
+    stem: str
+    size: int
+    last: float
+    seen: float
+
+    @property
+    def mv(self) -> ModuleVersion:
+        path, _, version = self.stem.partition("/@v/")
+        return ModuleVersion(ModulePath.unescape(path), Version(unescape(version)))
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        path, _, version = self.stem.partition("/@v/")
+        return f"{unescape(path)}@{unescape(version)}"
+
+
+@dataclass(slots=True)
+class Plan:
+    """What would go: how many versions (or zips), and their bytes. `pinned` also fit, and stay."""
+
+    rules: Rules
+    spool: Spool
+    made: float
+    versions: int = 0
+    size: int = 0
+    pinned: int = 0
+
+    def each(self) -> Iterator[Chosen]:
+        """In the order in which they go. Blocks now and then."""
+        for batch in self.spool.batches(_BATCH):
+            for row in batch:
+                yield Chosen(*row)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What has become of a batch: what went, what was kept since it was asked for meanwhile, and what could not be removed."""
+
+    gone: list[Chosen] = field(default_factory=list)
+    kept: list[Chosen] = field(default_factory=list)
+    failed: list[tuple[Chosen, str]] = field(default_factory=list)
+
+
+class Pruning:
+    """Makes a plan, and carries it out. Raises `StorageError` where the state cannot be read or written."""
+
+    def __init__(
+        self,
+        records: KeepingRecords,
+        storage: Storage,
+        turns: Turns,
+        catalog: Catalog,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._records = records
+        self._storage = storage
+        self._turns = turns
+        self._catalog = catalog
+        self._clock = clock
+
+    async def plan(self, rules: Rules, spool: Spool) -> Plan:
+        """Choose; nothing is touched. The rows are in `spool`, so the memory that is needed does not grow with the store."""
+        plan = Plan(rules, spool, self._clock())
+        sizes = await self._records.sizes()
+        tracked = (sizes.tracked or 0) * _DAY
+
+        def choose(versions: Iterator[KeptVersion]) -> None:
+            left = sizes.size
+            for version in versions:
+                if rules.max_size is not None and left <= rules.max_size:
+                    return
+                chosen = _chosen(version, rules, plan.made, tracked)
+                if chosen is None:
+                    continue
+                if version.pinned:
+                    plan.pinned += 1
+                    continue
+                spool.add(chosen.stem, chosen.size, chosen.last, chosen.seen)
+                plan.versions += 1
+                plan.size += chosen.size
+                left -= chosen.size
+
+        await self._records.each_version(choose, zips=rules.zips_only)
+        return plan
+
+    async def carry_out(self, plan: Plan) -> AsyncIterator[Outcome]:
+        """Remove what was chosen, in batches; what was asked for on a later day, or published since the plan was made, stays."""
+        batches = plan.spool.batches(_BATCH)
+        while batch := await asyncio.to_thread(next, batches, None):
+            yield await self._remove([Chosen(*row) for row in batch], plan)
+
+    async def _remove(self, batch: Sequence[Chosen], plan: Plan) -> Outcome:
+        outcome = Outcome()
+        pinned = await self._records.pinned([each.stem for each in batch])
+        used = await self._records.used([each.stem for each in batch])
+        doomed: dict[str, list[Chosen]] = {}
+        for each in batch:
+            days = used.get(each.stem, (None, None))[1 if plan.rules.zips_only else 0 :]
+            if each.stem in pinned or any(day is not None and day * _DAY > each.last for day in days):
+                outcome.kept.append(each)
+            else:
+                doomed.setdefault(each.stem.partition("/@v/")[0], []).append(each)
+        kinds = (FileKind.ZIP,) if plan.rules.zips_only else (FileKind.ZIP, FileKind.MOD, FileKind.INFO)
+        # Said before the files go: whoever publishes one of them anew records it after this.
+        await self._records.drop(
+            [each.stem + kind.value for group in doomed.values() for each in group for kind in kinds]
+        )
+        for group in doomed.values():
+            await self._remove_from_module(group, kinds, plan.made, outcome)
+        return outcome
+
+    async def _remove_from_module(
+        self, group: Sequence[Chosen], kinds: Sequence[FileKind], before: float, outcome: Outcome
+    ) -> None:
+        path = group[0].mv.path
+        whole = len(kinds) > 1
+        left = list(group)
+        try:
+            if whole:
+                # No front may list for a moment what it cannot give any more.
+                await self._catalog.withdraw(path, frozenset(each.mv.version for each in group))
+            while left:
+                if await self._remove_version(left[0].mv, kinds, before):
+                    outcome.gone.append(left.pop(0))
+                else:
+                    outcome.kept.append(left.pop(0))
+            if whole:
+                self._catalog.changed(path)
+                await self._catalog.derive(path)
+        except MirrorError as error:
+            outcome.failed += [(each, error.message) for each in left]
+            with suppress(MirrorError):
+                for each in left:
+                    await self._record(each.mv)
+
+    async def _remove_version(self, mv: ModuleVersion, kinds: Sequence[FileKind], before: float) -> bool:
+        """The zip first, then the `.mod`, then the `.info`, which nobody publishes anew without the `.mod`.
+
+        False where one of them was published after `before`: somebody has just asked for it.
+        """
+        for kind in kinds:
+            key = file_key(mv, kind)
+            async with self._turns.hold(key):
+                stored = await self._storage.find(key)
+                if stored is not None and stored.modified > before:
+                    break
+                await self._storage.delete(key)
+        else:
+            return True
+        await self._record(mv)
+        return False
+
+    async def _record(self, mv: ModuleVersion) -> None:
+        """What is there of a version is there."""
+        found = []
+        for kind in FileKind:
+            stored = await self._storage.find(file_key(mv, kind))
+            if stored is not None:
+                found.append(FoundFile(file_key(mv, kind), stored.size, stored.modified, None))
+        if found:
+            await self._records.found(found)
+
+
+def _chosen(version: KeptVersion, rules: Rules, now: float, tracked: float) -> Chosen | None:
+    """What of a version goes by the rules, whatever is pinned; `tracked` is since when uses are known."""
+    size = version.zip_size if rules.zips_only else version.size
+    if size is None:
+        return None
+    days = [version.zip_day] if rules.zips_only else [version.day, version.zip_day]
+    known = [day for day in days if day is not None]
+    last = max(known) * _DAY if known else max(version.seen, tracked)
+    if rules.older_than is not None and version.seen > now - rules.older_than:
+        return None
+    # Of the day of the last use nobody knows the hour.
+    if rules.unused_for is not None and last + (_DAY if known else 0) > now - rules.unused_for:
+        return None
+    path, _, text = version.stem.partition("/@v/")
+    path, text = unescape(path), unescape(text)
+    if rules.matching and not any(_fits(each, path, text) for each in rules.matching):
+        return None
+    if any(_fits(each, path, text) for each in rules.keep):
+        return None
+    return Chosen(version.stem, size, last, version.seen)
+
+
+def _fits(selection: Selection, path: str, version: str) -> bool:
+    if selection.version is not None:
+        return path == selection.glob and version == selection.version.value
+    return match_globs(selection.glob, path)

@@ -1,0 +1,180 @@
+"""All versions at once, and the records made anew: within one transaction. All of it blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select, true, tuple_
+
+from goproxy_mirror.module.path import unescape
+from goproxy_mirror.ports import FileRecord, FoundFile, KeptVersion, StoreSize
+from goproxy_mirror.state.filerows import FileRows, record_of
+from goproxy_mirror.state.statements import insert_into
+from goproxy_mirror.state.tables import feed, pins, provenance, uses
+from goproxy_mirror.state.userows import SINCE
+
+BY_STORE = "store"
+"""Who vouches for a file whose record was lost: it stood in the store, where nothing comes unproven. `verify` proves it anew."""
+
+_BATCH = 500
+_SPLIT = "/@v/"
+
+
+class KeepRows(FileRows):
+    """What can be asked about the store as a whole."""
+
+    def sizes(self) -> StoreSize:
+        versions = _versions()
+        count, size = self._connection.execute(
+            select(func.count(), func.coalesce(func.sum(versions.c.size), 0)).select_from(versions)
+        ).one()
+        tracked = self._connection.execute(
+            select(uses.c.day).where(uses.c.stem == SINCE)
+        ).scalar_one_or_none()
+        return StoreSize(count, int(size), tracked)
+
+    def each_version(self, *, zips: bool) -> Iterator[KeptVersion]:
+        """Streamed, so that it takes no more memory for a large store than for a small one."""
+        versions = _versions()
+        days = [uses.c.zip_day] if zips else [uses.c.day, uses.c.zip_day]
+        last = versions.c.seen / 86400
+        for day in days:
+            last = case((day > last, day), else_=last)
+        rows = self._connection.execute(
+            select(versions, uses.c.day, uses.c.zip_day)
+            .join_from(versions, uses, uses.c.stem == versions.c.stem, isouter=True)
+            .order_by(last, versions.c.stem)
+            .execution_options(yield_per=_BATCH)
+        )
+        for row in rows:
+            zip_size = int(row.zip_size) if row.zips else None
+            yield KeptVersion(
+                row.stem, int(row.size), zip_size, row.seen, row.day, row.zip_day, bool(row.pinned)
+            )
+
+    def used(self, stems: Collection[str]) -> dict[str, tuple[int | None, int | None]]:
+        rows = self._connection.execute(
+            select(uses.c.stem, uses.c.day, uses.c.zip_day).where(uses.c.stem.in_(stems))
+        )
+        return {row.stem: (row.day, row.zip_day) for row in rows}
+
+    def pinned_of(self, stems: Collection[str]) -> frozenset[str]:
+        plain = {_plain(stem): stem for stem in stems}
+        rows = self._connection.execute(
+            select(pins.c.module, pins.c.version).where(tuple_(pins.c.module, pins.c.version).in_(plain))
+        )
+        return frozenset(plain[row.module, row.version] for row in rows)
+
+    def drop_files(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.drop_file(key)
+
+    def files(self, keys: Sequence[str]) -> dict[str, FileRecord]:
+        rows = self._connection.execute(select(provenance).where(provenance.c.key.in_(keys)))
+        return {row.key: record_of(row) for row in rows}
+
+    def found(self, files: Sequence[FoundFile]) -> None:
+        c = provenance.c
+        statement = insert_into(self._connection, provenance)
+        new = statement.excluded
+        no_hash = c.hash.is_(None)
+        self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["key"],
+                set_={
+                    "size": func.coalesce(c.size, new.size),
+                    "hash": func.coalesce(c.hash, new.hash),
+                    # A file that was recorded as an unproven one stays that.
+                    "proven_by": c.proven_by,
+                },
+                where=or_(c.size.is_(None), and_(no_hash, new.hash.is_not(None))),
+            ),
+            [_row(file) for file in files],
+        )
+        for file in files:
+            self._recorded(file.key)
+
+    def keys(self, after: str, limit: int) -> list[tuple[str, float]]:
+        c = provenance.c
+        rows = self._connection.execute(
+            select(c.key, c.first_seen).where(c.key > after).order_by(c.key).limit(limit)
+        )
+        return [(row.key, row.first_seen) for row in rows]
+
+    def unfed(self) -> Iterator[tuple[str, float]]:
+        info, mod = provenance.alias("info"), provenance.alias("mod")
+        stem = func.substr(info.c.key, 1, func.length(info.c.key) - 5)
+        seen = case((info.c.first_seen > mod.c.first_seen, info.c.first_seen), else_=mod.c.first_seen)
+        fed = (
+            select(true())
+            .where(feed.c.stem == stem, feed.c.at.is_not(None), feed.c.gone.is_(None))
+            .correlate(info)
+        )
+        rows = self._connection.execute(
+            select(stem.label("stem"), seen.label("seen"))
+            .join_from(info, mod, mod.c.key == stem + ".mod")
+            .where(info.c.kind == ".info", ~fed.exists())
+            .order_by(seen, stem)
+            .execution_options(yield_per=_BATCH)
+        )
+        for row in rows:
+            yield row.stem, row.seen
+
+    def oldest_fed(self) -> int | None:
+        oldest: int | None = self._connection.execute(select(func.min(feed.c.at))).scalar_one()
+        return oldest
+
+    def feed_late(self, stems: Sequence[tuple[str, float]], before: int, after: int) -> int:
+        """`stems` in the order of their times; the time of the last one that is older than `before`, or `after`."""
+        self.lock_feed()
+        last, rest = after, list[str]()
+        for stem, seen in stems:
+            at = max(round(seen * 1_000_000), last + 1)
+            if at >= before:
+                rest.append(stem)
+                continue
+            last = at
+            self._connection.execute(
+                insert_into(self._connection, feed)
+                .values(stem=stem, at=at)
+                .on_conflict_do_update(index_elements=["stem"], set_={"at": at, "gone": None})
+            )
+        self.put_held(rest)
+        return last
+
+
+def _versions() -> Subquery:
+    """One row for each version with recorded files."""
+    c = provenance.c
+    stem = func.substr(c.key, 1, func.length(c.key) - func.length(c.kind))
+    size = func.coalesce(c.size, 0)
+    is_zip: ColumnElement[bool] = c.kind == ".zip"
+    return (
+        select(
+            stem.label("stem"),
+            func.sum(size).label("size"),
+            func.sum(case((is_zip, size), else_=0)).label("zip_size"),
+            func.sum(case((is_zip, 1), else_=0)).label("zips"),
+            func.min(c.first_seen).label("seen"),
+            func.max(case((c.proven_by == "pin", 1), else_=0)).label("pinned"),
+        )
+        .group_by(stem)
+        .subquery("versions")
+    )
+
+
+def _row(file: FoundFile) -> dict[str, Any]:
+    return {
+        "key": file.key,
+        "kind": f".{file.key.rpartition('.')[2]}",
+        "size": file.size,
+        "hash": file.hash,
+        "proven_by": None if file.key.endswith(".info") else BY_STORE,
+        "first_seen": file.seen,
+    }
+
+
+def _plain(stem: str) -> tuple[str, str]:
+    path, _, version = stem.partition(_SPLIT)
+    return unescape(path), unescape(version)

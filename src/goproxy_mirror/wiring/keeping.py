@@ -1,0 +1,44 @@
+"""What `prune` and `reindex` work with."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from goproxy_mirror.config import Settings
+from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.pruning import Pruning
+from goproxy_mirror.mirror.reindexing import Reindexing
+from goproxy_mirror.ports import KeepingRecords
+from goproxy_mirror.state.files import FileTurns
+from goproxy_mirror.state.opening import State
+from goproxy_mirror.storage.local import LocalStorage
+from goproxy_mirror.wiring.inspection import check_store
+
+_PATIENCE = 60.0
+"""Seconds that a file waits for its turn before it is removed all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """An opened store and its records."""
+
+    records: KeepingRecords
+    pruning: Pruning
+    reindexing: Reindexing
+
+
+async def keeping_of(stack: AsyncExitStack, settings: Settings) -> Keeping:
+    """Open it until the stack is left. Raises `SettingError` where there is no store, and `StorageError`."""
+    check_store(settings)
+    state = await stack.enter_async_context(State(settings.state, settings.database))
+    storage = LocalStorage(settings.store)
+    await asyncio.to_thread(storage.open)
+    turns = FileTurns(settings.state / "turns", wait=min(settings.fetch_timeout, _PATIENCE))
+    catalog = Catalog(storage, turns)
+    return Keeping(
+        state.keeping,
+        Pruning(state.keeping, storage, turns, catalog),
+        Reindexing(state.keeping, storage, catalog),
+    )
