@@ -10,12 +10,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from goproxy_mirror.errors import MirrorError
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.selection import Selection
 from goproxy_mirror.mirror.spool import Spool
+from goproxy_mirror.mirror.together import together
 from goproxy_mirror.module.path import ModulePath, unescape
 from goproxy_mirror.module.patterns import match_globs
 from goproxy_mirror.module.version import ModuleVersion, Version
@@ -23,7 +24,8 @@ from goproxy_mirror.ports import FileKind, FoundFile, KeepingRecords, KeptVersio
 from goproxy_mirror.protocol import file_key
 
 _DAY = 86400.0
-_BATCH = 500
+_BATCH = 2000
+_PARALLEL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A version that is to go, or its zip; `size` is what that frees. `last` and `seen` in seconds since the epoch."""
+    """A version that is to go, or its zip; `size` is what that frees. `last` and `seen` in seconds since the epoch. `zipped`: it
+    had a zip when it was chosen."""
 
     stem: str
     size: int
     last: float
     seen: float
+    zipped: bool
 
     @property
     def mv(self) -> ModuleVersion:
@@ -124,7 +128,7 @@ class Pruning:
                 if version.pinned:
                     plan.pinned += 1
                     continue
-                spool.add(chosen.stem, chosen.size, chosen.last, chosen.seen)
+                spool.add(*astuple(chosen))
                 plan.versions += 1
                 plan.size += chosen.size
                 left -= chosen.size
@@ -140,8 +144,8 @@ class Pruning:
 
     async def _remove(self, batch: Sequence[Chosen], plan: Plan) -> Outcome:
         outcome = Outcome()
-        pinned = await self._records.pinned([each.stem for each in batch])
-        used = await self._records.used([each.stem for each in batch])
+        stems = [each.stem for each in batch]
+        pinned, used = await self._records.pinned(stems), await self._records.used(stems)
         doomed: dict[str, list[Chosen]] = {}
         for each in batch:
             days = used.get(each.stem, (None, None))[1 if plan.rules.zips_only else 0 :]
@@ -150,12 +154,17 @@ class Pruning:
             else:
                 doomed.setdefault(each.stem.partition("/@v/")[0], []).append(each)
         kinds = (FileKind.ZIP,) if plan.rules.zips_only else (FileKind.ZIP, FileKind.MOD, FileKind.INFO)
+        places = asyncio.Semaphore(_PARALLEL)
+
+        async def remove(group: Sequence[Chosen]) -> None:
+            async with places:
+                await self._remove_from_module(group, kinds, plan.made, outcome)
+
         # Said before the files go: whoever publishes one of them anew records it after this.
         await self._records.drop(
             [each.stem + kind.value for group in doomed.values() for each in group for kind in kinds]
         )
-        for group in doomed.values():
-            await self._remove_from_module(group, kinds, plan.made, outcome)
+        await together(remove(group) for group in doomed.values())
         return outcome
 
     async def _remove_from_module(
@@ -169,10 +178,8 @@ class Pruning:
                 # No front may list for a moment what it cannot give any more.
                 await self._catalog.withdraw(path, frozenset(each.mv.version for each in group))
             while left:
-                if await self._remove_version(left[0].mv, kinds, before):
-                    outcome.gone.append(left.pop(0))
-                else:
-                    outcome.kept.append(left.pop(0))
+                removed = await self._remove_version(left[0].mv, kinds[not left[0].zipped :], before)
+                (outcome.gone if removed else outcome.kept).append(left.pop(0))
             if whole:
                 self._catalog.changed(path)
                 await self._catalog.derive(path)
@@ -200,14 +207,18 @@ class Pruning:
         return False
 
     async def _record(self, mv: ModuleVersion) -> None:
-        """What is there of a version is there."""
-        found = []
+        """What is there of a version is there: it is recorded again, and in the feeds."""
+        found: dict[FileKind, FoundFile] = {}
         for kind in FileKind:
-            stored = await self._storage.find(file_key(mv, kind))
+            key = file_key(mv, kind)
+            stored = await self._storage.find(key)
             if stored is not None:
-                found.append(FoundFile(file_key(mv, kind), stored.size, stored.modified, None))
+                found[kind] = FoundFile(key, stored.size, stored.modified, None)
         if found:
-            await self._records.found(found)
+            await self._records.found([*found.values()])
+        if FileKind.INFO in found and FileKind.MOD in found:
+            stem = found[FileKind.MOD].key.removesuffix(FileKind.MOD.value)
+            await self._records.feed([(stem, found[FileKind.MOD].seen)], before=0, after=0)
 
 
 def _chosen(version: KeptVersion, rules: Rules, now: float, tracked: float) -> Chosen | None:
@@ -229,7 +240,7 @@ def _chosen(version: KeptVersion, rules: Rules, now: float, tracked: float) -> C
         return None
     if any(_fits(each, path, text) for each in rules.keep):
         return None
-    return Chosen(version.stem, size, last, version.seen)
+    return Chosen(version.stem, size, last, version.seen, version.zip_size is not None)
 
 
 def _fits(selection: Selection, path: str, version: str) -> bool:

@@ -86,13 +86,8 @@ class Reindexing:
             keys = [file_key(ModuleVersion(path, version), kind) for version, kind in batch]
             known = await self._records.known(keys)
             wanted = [key for key in keys if _is_wanted(known.get(key), key, hashes=hashes)]
-            found = [
-                file
-                for file in await asyncio.gather(
-                    *(self._found(key, so_far, told, hashes=hashes) for key in wanted)
-                )
-                if file is not None
-            ]
+            tasks = [self._found(key, so_far, told, hashes=hashes) for key in wanted]
+            found = [file for file in await asyncio.gather(*tasks) if file is not None]
             if found:
                 await self._records.found(found)
             so_far.files += len(batch)

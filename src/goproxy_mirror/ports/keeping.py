@@ -78,7 +78,7 @@ class KeepingRecords(Protocol):
         ...
 
     async def found(self, files: Sequence[FoundFile]) -> None:
-        """Record what is not known of files that stand in the store; what is known stays."""
+        """Record what is not known of files that stand in the store; what is known stays. The feeds hear nothing of it."""
         ...
 
     async def keys(self, after: str, limit: int) -> Sequence[tuple[str, float]]:

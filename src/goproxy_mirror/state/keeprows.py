@@ -92,8 +92,6 @@ class KeepRows(FileRows):
             ),
             [_row(file) for file in files],
         )
-        for file in files:
-            self._recorded(file.key)
 
     def keys(self, after: str, limit: int) -> list[tuple[str, float]]:
         c = provenance.c

@@ -11,13 +11,10 @@ from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.pruning import Pruning
 from goproxy_mirror.mirror.reindexing import Reindexing
 from goproxy_mirror.ports import KeepingRecords
-from goproxy_mirror.state.files import FileTurns
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.storage.local import LocalStorage
 from goproxy_mirror.wiring.inspection import check_store
-
-_PATIENCE = 60.0
-"""Seconds that a file waits for its turn before it is removed all the same."""
+from goproxy_mirror.wiring.turns import turns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ async def keeping_of(stack: AsyncExitStack, settings: Settings) -> Keeping:
     state = await stack.enter_async_context(State(settings.state, settings.database))
     storage = LocalStorage(settings.store)
     await asyncio.to_thread(storage.open)
-    turns = FileTurns(settings.state / "turns", wait=min(settings.fetch_timeout, _PATIENCE))
+    turns = await turns_of(stack, settings)
     catalog = Catalog(storage, turns)
     return Keeping(
         state.keeping,
