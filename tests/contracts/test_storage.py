@@ -47,6 +47,15 @@ async def test_created_file_is_found(store: Storage) -> None:
     assert (stored.size, stored.path.read_bytes()) == (25, b"module golang.org/x/text\n")
 
 
+async def test_files_are_measured_where_they_are(store: Storage) -> None:
+    """Size and time are known without bringing the file, and are those that the file has."""
+    assert await store.measure(KEY) is None
+    await publish(store, KEY, b"module golang.org/x/text\n")
+    stored = await store.find(KEY)
+    assert stored is not None
+    assert await store.measure(KEY) == (stored.size, stored.modified)
+
+
 async def test_published_bytes_never_change(store: Storage) -> None:
     """The second to create a key gets the first one's file."""
     await publish(store, KEY, b"first")

@@ -197,8 +197,8 @@ class Pruning:
         for kind in kinds:
             key = file_key(mv, kind)
             async with self._turns.hold(key):
-                stored = await self._storage.find(key)
-                if stored is not None and stored.modified > before:
+                measured = await self._storage.measure(key)
+                if measured is not None and measured[1] > before:
                     break
                 await self._storage.delete(key)
         else:
@@ -211,9 +211,9 @@ class Pruning:
         found: dict[FileKind, FoundFile] = {}
         for kind in FileKind:
             key = file_key(mv, kind)
-            stored = await self._storage.find(key)
-            if stored is not None:
-                found[kind] = FoundFile(key, stored.size, stored.modified, None)
+            measured = await self._storage.measure(key)
+            if measured is not None:
+                found[kind] = FoundFile(key, *measured, None)
         if found:
             await self._records.found([*found.values()])
         if FileKind.INFO in found and FileKind.MOD in found:

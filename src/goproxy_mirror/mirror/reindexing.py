@@ -104,13 +104,14 @@ class Reindexing:
         kind = FileKind(f".{key.rpartition('.')[2]}")
         async with self._places:
             try:
+                if not hashes or kind is FileKind.INFO:
+                    measured = await self._storage.measure(key)
+                    return None if measured is None else FoundFile(key, *measured, None)
                 stored = await self._storage.find(key)
                 if stored is None:
                     return None
-                hash_ = None
-                if hashes and kind is not FileKind.INFO:
-                    with disk_failures("read the file"):
-                        hash_ = await asyncio.to_thread(_hash_of, kind, stored.path)
+                with disk_failures("read the file"):
+                    hash_ = await asyncio.to_thread(_hash_of, kind, stored.path)
             except (StorageError, InvalidZip) as error:
                 so_far.problem = f"{key}: {error.message}"
                 told(so_far)
@@ -142,7 +143,11 @@ class Reindexing:
                 if here != folder:
                     folder, there = here, {name async for name in self._storage.list(f"{here}/")}
                 # What was published since the folder was listed is looked for.
-                if key not in there and seen < self._clock() - _YOUNG and not await self._storage.find(key):
+                if (
+                    key not in there
+                    and seen < self._clock() - _YOUNG
+                    and await self._storage.measure(key) is None
+                ):
                     gone.append(key)
             if gone:
                 await self._records.drop(gone)

@@ -65,6 +65,10 @@ class Storage(Protocol):
         """The file as a client is to be sent it: like `find`, but what is large may stay where it is."""
         ...
 
+    async def measure(self, key: str) -> tuple[int, float] | None:
+        """How many bytes a published file has, and since when it is there (seconds since the epoch); it stays where it is."""
+        ...
+
     def stage(self) -> AbstractAsyncContextManager[Path]:
         """An empty private file to write to, removed at the end unless `create` took it."""
         ...

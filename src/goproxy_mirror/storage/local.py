@@ -74,6 +74,10 @@ class LocalStorage:
     async def offer(self, key: str) -> StoredFile | None:
         return self.look(key)
 
+    async def measure(self, key: str) -> tuple[int, float] | None:
+        stored = self.look(key)
+        return None if stored is None else (stored.size, stored.modified)
+
     async def ready(self) -> None:
         async with self.stage() as staged:
             try:

@@ -108,6 +108,10 @@ class ObjectStorage:
             return RemoteFile(meta.size, meta.modified, partial(self._remote.part, key))
         return await self.find(key)
 
+    async def measure(self, key: str) -> tuple[int, float] | None:
+        meta = await self._remote.head(_checked(key))
+        return None if meta is None else (meta.size, meta.modified)
+
     def stage(self) -> AbstractAsyncContextManager[Path]:
         return self._tier.stage()
 

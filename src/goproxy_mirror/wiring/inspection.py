@@ -88,7 +88,7 @@ class _KnownPins:
 
 async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: bool) -> Inspection:
     """Open it until the stack is left. `of_store`: a store that is not there is no empty one. Raises `SettingError`."""
-    check_store(settings, of_store=of_store)
+    check_there(settings, of_store=of_store)
     hosts = Hosts(rest=settings.host_rest)
     transport, repositories, _ = outside(stack, settings, hosts)
     state = await stack.enter_async_context(State(settings.state, settings.database))
@@ -112,7 +112,7 @@ async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: 
     return Inspection(settings, scrub, Unfinished(settings.state), bench, state, transport)
 
 
-def check_store(settings: Settings, *, of_store: bool = True) -> None:
+def check_there(settings: Settings, *, of_store: bool = True) -> None:
     """Make the state folder; with `of_store` refuse a store that is not there. Raises `SettingError`."""
     if of_store and isinstance(settings.store, Path) and not _is_there(settings.store):
         raise SettingError(

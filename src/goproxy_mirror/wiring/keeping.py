@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from goproxy_mirror.mirror.pruning import Pruning
 from goproxy_mirror.mirror.reindexing import Reindexing
 from goproxy_mirror.ports import KeepingRecords
 from goproxy_mirror.state.opening import State
-from goproxy_mirror.storage.local import LocalStorage
-from goproxy_mirror.wiring.inspection import check_store
+from goproxy_mirror.wiring.inspection import check_there
+from goproxy_mirror.wiring.storage import storage_of
 from goproxy_mirror.wiring.turns import turns_of
 
 
@@ -28,10 +27,9 @@ class Keeping:
 
 async def keeping_of(stack: AsyncExitStack, settings: Settings) -> Keeping:
     """Open it until the stack is left. Raises `SettingError` where there is no store, and `StorageError`."""
-    check_store(settings)
+    check_there(settings)
     state = await stack.enter_async_context(State(settings.state, settings.database))
-    storage = LocalStorage(settings.store)
-    await asyncio.to_thread(storage.open)
+    storage = await stack.enter_async_context(storage_of(settings))
     turns = await turns_of(stack, settings)
     catalog = Catalog(storage, turns)
     return Keeping(
