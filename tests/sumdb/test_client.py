@@ -369,3 +369,23 @@ async def test_a_look_at_the_newest_tree() -> None:
     database.lie(sumlies.outage)
     with pytest.raises(Unproven):
         await client.look()
+
+
+async def test_a_record_that_was_just_proven_costs_nothing() -> None:
+    """The second look-up of a version asks nobody and reads nothing; when the tree has grown it is proven anew."""
+    database = SumDB()
+    database.fill(300)
+    ops = FakeOps([database])
+    client = client_of(ops)
+    wanted = mv_of("filler.test/m@v0.0.5")
+    record = await client.lookup(wanted)
+    ops.asked.clear()
+    ops.shared.kept.clear()
+    assert await client.lookup(wanted) == record
+    assert not ops.asked
+    database.fill(10)
+    await client.lookup(mv_of("filler.test/m@v0.0.305"))
+    ops.asked.clear()
+    again = await client.lookup(wanted)
+    assert (again.number, again.go_mod, again.tree) == (record.number, record.go_mod, 310)
+    assert ops.asked["lookup/filler.test/m@v0.0.5"] == 1

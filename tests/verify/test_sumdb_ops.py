@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from goproxy_mirror.errors import SecurityError, Unproven
-from goproxy_mirror.ports import Home
+from goproxy_mirror.ports import Home, Standing
 from goproxy_mirror.sources.checksums import ChecksumUpstreams
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.sumdb.client import Client
@@ -21,6 +22,7 @@ from goproxy_mirror.sumdb.history import Forked
 from goproxy_mirror.sumdb.note import VerifierKey
 from goproxy_mirror.sumdb.ops import Ops
 from goproxy_mirror.transport import AddressPolicy, Transport
+from goproxy_mirror.verify import sumdb_ops
 from goproxy_mirror.verify.sumdb_ops import SumDBOps, folder_of
 from tests.fakes.sumdb import mv_of
 from tests.world import sumlies
@@ -96,17 +98,19 @@ async def test_a_place_that_lies_and_one_that_does_not(
 
 
 async def test_a_fork_stops_every_process_until_its_evidence_is_removed(
-    tmp_path: Path, database: SumDB, server: SumDBServer
+    tmp_path: Path, database: SumDB, server: SumDBServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S06: what one process has found counts for the others, at once and after a restart."""
+    """S06: what one process has found counts for the others, within a moment and after a restart."""
     other = database.fork(keep=100)
     other.fill(10)
     async with opened(tmp_path, database.vkey, server.url) as one:
         await one.lookup(WANTED)
         async with opened(tmp_path, database.vkey, server.url) as another:
+            await another.lookup(WANTED)
             server.place.lie(sumlies.forked_tree(other))
             with pytest.raises(Forked):
                 await one.lookup(mv_of("filler.test/m@v0.0.303"))
+            monkeypatch.setattr(sumdb_ops, "_MOMENT", 0.0)
             with pytest.raises(Forked):
                 await another.lookup(WANTED)
     async with opened(tmp_path, database.vkey, server.url) as later:
@@ -162,10 +166,80 @@ class Nobody:
     async def get(self, *arguments: object) -> Any:
         raise AssertionError
 
-    head = advance = fork = forked = get
+    standing = head = advance = fork = forked = get
 
     def known(self, name: str) -> bool:
         raise AssertionError
+
+
+@dataclass
+class CountedHeads:
+    """Heads that count how often they are looked at; `slow` holds a look up."""
+
+    now: Standing = field(default_factory=lambda: Standing(b"one", None))
+    looks: int = 0
+    slow: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def head(self, name: str) -> bytes:
+        raise AssertionError
+
+    async def fork(self, name: str) -> bytes | None:
+        raise AssertionError
+
+    async def standing(self, name: str) -> Standing:
+        self.looks += 1
+        standing = self.now
+        await self.slow.wait()
+        return standing
+
+    async def advance(self, name: str, old: bytes, new: bytes) -> bool:
+        if old != self.now.note:
+            return False
+        self.now = Standing(new, self.now.evidence)
+        return True
+
+    async def forked(self, name: str, evidence: bytes) -> None:
+        self.now = Standing(self.now.note, evidence)
+
+
+async def test_the_state_is_looked_at_once_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask; what another process did is seen after that, and what this one did at once."""
+    monkeypatch.setattr(sumdb_ops, "_MOMENT", 3600.0)
+    heads = CountedHeads()
+    heads.slow.set()
+    ops: Ops = SumDBOps(NAME, Nobody(), heads, tmp_path)
+    assert await asyncio.gather(*(ops.head() for _ in range(20))) == [b"one"] * 20
+    assert await ops.fork() is None
+    assert heads.looks == 1
+    heads.now = Standing(b"two", b"evidence")
+    assert not await ops.advance(b"one", b"three")  # which tells that another process was quicker
+    assert await ops.head() == b"two"
+    assert await ops.advance(b"two", b"three")
+    assert await ops.head() == b"three"
+    heads.now = Standing(b"three", None)
+    assert await ops.fork() == b"evidence"
+    await ops.forked(b"again")
+    assert await ops.fork() == b"again"
+    heads.now = Standing(b"four", None)
+    monkeypatch.setattr(sumdb_ops, "_MOMENT", 0.0)
+    assert (await ops.head(), await ops.fork()) == (b"four", None)
+
+
+async def test_a_look_that_began_before_is_none(tmp_path: Path) -> None:
+    """Who has advanced the head is not answered with what was being read meanwhile."""
+    heads = CountedHeads()
+    ops: Ops = SumDBOps(NAME, Nobody(), heads, tmp_path)
+    before = asyncio.create_task(ops.head())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert heads.looks == 1
+    assert await ops.advance(b"one", b"two")
+    after = asyncio.create_task(ops.head())
+    await asyncio.sleep(0)
+    heads.slow.set()
+    assert await after == b"two"
+    assert await before == b"one"
+    assert await ops.head() == b"two"
 
 
 async def test_what_is_kept_and_what_is_not(tmp_path: Path) -> None:

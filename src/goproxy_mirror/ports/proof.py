@@ -100,8 +100,20 @@ class Lies(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a checksum database at one time: its newest signed note, and the evidence of a fork, as in `TreeHeads`."""
+
+    note: bytes
+    evidence: bytes | None
+
+
 class TreeHeads(Protocol):
     """The newest verified signed tree head of each checksum database, and the evidence of forks. Raises `StorageError`."""
+
+    async def standing(self, name: str) -> Standing:
+        """`head` and `fork` in one look."""
+        ...
 
     async def head(self, name: str) -> bytes:
         """The signed note, or nothing where there is none yet."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from filelock import AsyncFileLock, Timeout
 
 from goproxy_mirror.ports import Home, Kept
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +31,9 @@ _KEPT = 30 * 86400.0
 
 _FORGOTTEN = 86400.0
 """Seconds after which a file that is being written is nobody's."""
+
+_POLL = 0.02
+"""Seconds between two looks at a turn that somebody else has."""
 
 
 class FileAnswers:
@@ -94,24 +102,65 @@ class FileTurns:
         apart = ".info" if key.endswith(".info") else ""
         path = self._folder / name[:2] / f"{name[2:4]}{apart}.lock"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = AsyncFileLock(
-                path, timeout=self._wait, poll_interval=0.02, run_in_executor=False, is_singleton=False
-            )
-            await lock.acquire()
-        except (Timeout, OSError) as error:
-            # A turn only saves work: what is published is decided by create-once.
-            log.warning(
-                "going on without a turn",
-                key=key,
-                reason=str(error) if isinstance(error, OSError) else "waited too long",
-            )
+            lock = _opened(path)
+        except OSError as error:
+            self._go_on(key, error.strerror or str(error))
             yield
             return
         try:
+            reason = await self._locked(lock)
+            if reason:
+                self._go_on(key, reason)
             yield
         finally:
-            await lock.release()
+            os.close(lock)  # which gives the turn up
+
+    async def _locked(self, lock: int) -> str:
+        """Wait for the lock; why it was not to be had."""
+        ends = time.monotonic() + self._wait
+        while True:
+            try:
+                if _lock(lock):
+                    return ""
+            except OSError as error:
+                return error.strerror or str(error)
+            if time.monotonic() >= ends:
+                return "waited too long"
+            await asyncio.sleep(_POLL)
+
+    def _go_on(self, key: str, reason: str) -> None:
+        # A turn only saves work: what is published is decided by create-once.
+        log.warning("going on without a turn", key=key, reason=reason)
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT
+    try:
+        return os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o644)
+
+
+if sys.platform == "win32":
+
+    def _lock(descriptor: int) -> bool:
+        """Take the file's lock unless another has it."""
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+
+    def _lock(descriptor: int) -> bool:
+        """Take the file's lock unless another has it; some microseconds, where a library needs a third of a millisecond."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def instance_id(folder: Path) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion
-from goproxy_mirror.ports import DatabaseState, FileKind, Home, HostHealth, Lie, Pin, Pinned
+from goproxy_mirror.ports import DatabaseState, FileKind, Home, HostHealth, Lie, Pin, Pinned, Standing
 from goproxy_mirror.state.database import BRIEF, Database
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ class SQLTreeHeads:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def standing(self, name: str) -> Standing:
+        return await self._database.read(lambda session: session.standing(name))
 
     async def head(self, name: str) -> bytes:
         return await self._database.read(lambda session: session.head(name))

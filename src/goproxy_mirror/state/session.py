@@ -10,7 +10,7 @@ from sqlalchemy import Row, case, delete, select, update
 
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
-from goproxy_mirror.ports import DatabaseState, FileKind, HostHealth, Lie, Pin, Pinned
+from goproxy_mirror.ports import DatabaseState, FileKind, HostHealth, Lie, Pin, Pinned, Standing
 from goproxy_mirror.state.dumprows import DumpRows
 from goproxy_mirror.state.filerows import home_of, plain
 from goproxy_mirror.state.keeprows import KeepRows
@@ -74,6 +74,12 @@ class Session(DumpRows, KeepRows, UseRows):
             ).scalar_one_or_none()
             or b""
         )
+
+    def standing(self, name: str) -> Standing:
+        note = select(tree_heads.c.note).where(tree_heads.c.name == name).scalar_subquery()
+        evidence = select(forks.c.evidence).where(forks.c.name == name).scalar_subquery()
+        row = self._connection.execute(select(note.label("note"), evidence.label("evidence"))).one()
+        return Standing(row.note or b"", row.evidence)
 
     def advance(self, name: str, old: bytes, new: bytes, at: float) -> bool:
         if old:

@@ -11,6 +11,7 @@ Who answers is nobody's business here: where one place lies, the next one is ask
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -51,6 +52,10 @@ T = TypeVar("T")
 _LATEST_FOR = 60.0
 """Seconds for which `latest` is answered without asking anybody."""
 
+_MOST_RECENT = 1024
+"""Proven records in memory, of some 300 bytes each: a version is looked up for its `.mod`, for its zip, and for each check of
+them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Proven:
@@ -75,6 +80,7 @@ class Client:
         self._history = History(key, ops, self._tiles)
         self._shared = Shared()
         self._refreshed: float | None = None
+        self._recent: OrderedDict[ModuleVersion, _Proven] = OrderedDict()
 
     @property
     def name(self) -> str:
@@ -145,7 +151,15 @@ class Client:
 
     async def _proven(self, mv: ModuleVersion) -> _Proven:
         await self._history.refuse_fork()
-        return await self._shared.run(mv, lambda: self._prove(mv))
+        recent = self._recent.get(mv)
+        if recent is not None and recent.head == await self._history.newest():
+            return recent
+        proven = await self._shared.run(mv, lambda: self._prove(mv))
+        self._recent[mv] = proven
+        self._recent.move_to_end(mv)
+        if len(self._recent) > _MOST_RECENT:
+            self._recent.popitem(last=False)
+        return proven
 
     async def _prove(self, mv: ModuleVersion) -> _Proven:
         path = f"lookup/{mv.path.escaped}@{mv.version.escaped}"

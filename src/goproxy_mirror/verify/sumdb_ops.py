@@ -6,20 +6,26 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
+from goproxy_mirror.gathering import Gathering
 from goproxy_mirror.module.path import escape
-from goproxy_mirror.ports import ChecksumDatabases, Found, Home, TreeHeads
+from goproxy_mirror.ports import ChecksumDatabases, Found, Home, Standing, TreeHeads
+from goproxy_mirror.sumdb.sharing import Shared
 
 log = structlog.get_logger(__name__)
 
 _SAFE = re.compile(r"[0-9a-z._@!+~-]+")
 _PARTIAL = re.compile(r"(.+\.p)/([0-9]{1,9})")
 _HASH_SIZE = 32
+_MOMENT = 0.2
+"""Seconds for which what the state says of the database is not read again."""
+
 _MOST = 1 << 20
 """Bytes of anything that is kept; what was damaged may be larger."""
 
@@ -37,32 +43,69 @@ class SumDBOps:
         self._places = places
         self._heads = heads
         self._folder = folder_of(base, name)
+        self._keeping = Gathering("sumdb-keep", _write_all)
+        self._shared = Shared()
+        self._known: tuple[float, Standing] | None = None
+        self._looks = 0
 
     async def fetch(self, path: str, without: Collection[Home] = ()) -> Found[bytes]:
         return await self._places.get(self._name, path, without)
 
     async def head(self) -> bytes:
-        return await self._heads.head(self._name)
+        return (await self._standing()).note
 
     async def advance(self, old: bytes, new: bytes) -> bool:
-        return await self._heads.advance(self._name, old, new)
+        try:
+            return await self._heads.advance(self._name, old, new)
+        finally:
+            self._look_again()
 
     async def fork(self) -> bytes | None:
-        return await self._heads.fork(self._name)
+        return (await self._standing()).evidence
 
     async def forked(self, evidence: bytes) -> None:
-        await self._heads.forked(self._name, evidence)
+        try:
+            await self._heads.forked(self._name, evidence)
+        finally:
+            self._look_again()
+
+    async def _standing(self) -> Standing:
+        """The newest head and the evidence, as they were within the last moment: hundreds of records are looked up at once.
+
+        A head that is older than another process's proves the same records, and is not advanced from.
+        """
+        known = self._known
+        if known is not None and time.monotonic() - known[0] < _MOMENT:
+            return known[1]
+        looks = self._looks
+        return await self._shared.run(looks, lambda: self._look(looks))
+
+    async def _look(self, looks: int) -> Standing:
+        began = time.monotonic()
+        standing = await self._heads.standing(self._name)
+        if looks == self._looks:
+            self._known = began, standing
+        return standing
+
+    def _look_again(self) -> None:
+        """What was read before, or is being read, counts no more."""
+        self._looks += 1
+        self._known = None
 
     async def kept(self, path: str) -> bytes | None:
         file = self._file(path)
-        return None if file is None else await asyncio.to_thread(_read, file, path)
+        if file is None or (
+            path.startswith("lookup/") and not file.exists()
+        ):  # one `stat`, which most often says no
+            return None
+        return await asyncio.to_thread(_read, file, path)
 
     async def keep(self, path: str, body: bytes) -> None:
         file = self._file(path)
         if file is None:
             return
         try:
-            await asyncio.to_thread(_write, file, body)
+            await self._keeping.do((file, body))
         except OSError as error:
             log.warning("verified, but not kept", database=self._name, path=path, reason=error.strerror)
 
@@ -106,15 +149,25 @@ def _content(file: Path) -> bytes:
         return opened.read(_MOST)
 
 
-def _write(file: Path, body: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+def _write_all(files: Sequence[tuple[Path, bytes]]) -> Sequence[Exception | None]:
+    return [_written(file, body) for file, body in files]
+
+
+def _written(file: Path, body: bytes) -> OSError | None:
     fresh = file.parent / f".{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        fresh.write_bytes(body)
+        try:
+            fresh.write_bytes(body)
+        except FileNotFoundError:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_bytes(body)
         fresh.replace(file)
-    finally:
-        fresh.unlink(missing_ok=True)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
+        return error
     _drop_narrower(file)
+    return None
 
 
 def _drop_narrower(file: Path) -> None:
