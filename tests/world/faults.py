@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,14 +21,15 @@ class Call:
     number: int
     method: str
     target: str
+    headers: Mapping[str, str]
 
 
 @dataclass
 class Plan:
-    """What goes wrong: the fault of a call, or None; `without` are request headers that the server never sees."""
+    """What goes wrong: the fault of a call, or None; `before` is done before the server hears of a call."""
 
     fault: Callable[[Call], Fault | None] = field(default=lambda _call: None)
-    without: frozenset[str] = frozenset()
+    before: Callable[[Call], None] = field(default=lambda _call: None)
 
 
 class FaultyWay(LocalServer):
@@ -43,11 +44,12 @@ class FaultyWay(LocalServer):
 
     def clear(self, fault: Callable[[Call], Fault | None] = lambda _call: None) -> None:
         """Count from 0 again, with another fault or none."""
-        self.plan, self.calls, self.hits = Plan(fault), [], 0
+        self.plan = Plan(fault, self.plan.before)
+        self.calls, self.hits = [], 0
 
     def handle(self, exchange: Exchange) -> None:
         """Pass one request on, unless it is to go wrong before."""
-        call = Call(len(self.calls), exchange.method, exchange.target)
+        call = Call(len(self.calls), exchange.method, exchange.target, exchange.headers)
         self.calls.append(call)
         fault = self.plan.fault(call)
         self.hits += fault is not None
@@ -64,6 +66,7 @@ class FaultyWay(LocalServer):
             case "hang":
                 self.closing.wait()
                 return exchange.reset()
+        self.plan.before(call)
         status, headers, answer = self._ask(exchange, body)
         length = len(answer)
         if fault == "lost":
@@ -87,7 +90,7 @@ class FaultyWay(LocalServer):
         try:
             connection.putrequest(exchange.method, exchange.target, skip_host=True, skip_accept_encoding=True)
             for name, value in exchange.headers.items():
-                if name not in self.plan.without and name not in {"connection", "transfer-encoding"}:
+                if name not in {"connection", "transfer-encoding"}:
                     connection.putheader(name, value)
             connection.endheaders(body or None)
             answer = connection.getresponse()

@@ -98,7 +98,7 @@ class Remote:
             client["root_certificate"] = ca
         if proxy is not None:
             client["proxy_url"] = proxy
-            client["proxy_excludes"] = no_proxy
+            client["proxy_excludes"] = f"{no_proxy},localhost,127.0.0.1,::1".lstrip(",")
         self._reads = _opened(
             url, options, self.limits, {**client, "read_timeout": timedelta(seconds=self.limits.stall)}
         )

@@ -67,7 +67,7 @@ def _check_bucket(settings: Settings, url: StoreURL) -> None:
 async def _probe(settings: Settings, url: StoreURL) -> None:
     async with _bucket(settings, url) as storage:
         try:
-            await storage.probe()
+            honours = await storage.probe()
         except StoreRefused as error:
             raise SettingError(
                 f'store = "{url}": {error.message}; allowed is a bucket that is there, with credentials for it in the '
@@ -77,6 +77,12 @@ async def _probe(settings: Settings, url: StoreURL) -> None:
             log.warning(
                 "the object store does not answer", reason=error.message, instead="serving what is held here"
             )
+            return
+    if settings.database and not honours.writes:
+        raise SettingError(
+            f'store = "{url}": several nodes share it, as database says, and the object store replaces what is there although it '
+            "is told not to; allowed is one that honours If-None-Match (docs/stores.md), or one node without database"
+        )
 
 
 def _bucket(settings: Settings, url: StoreURL) -> ObjectStorage:
