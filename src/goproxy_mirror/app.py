@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import structlog
 
@@ -20,6 +21,7 @@ from goproxy_mirror.mirror.checksums import ChecksumService
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.restore import Restore
+from goproxy_mirror.mirror.together import first_of
 from goproxy_mirror.mirror.uses import Uses
 from goproxy_mirror.observe import start_log
 from goproxy_mirror.ports.inspection import Listing
@@ -43,7 +45,7 @@ from goproxy_mirror.wiring.front import front_of
 from goproxy_mirror.wiring.inspection import Inspection, inspection_of, listing_of
 from goproxy_mirror.wiring.keeping import Keeping, keeping_of
 from goproxy_mirror.wiring.modules import feed_of, journey_of
-from goproxy_mirror.wiring.moving import backup_of, restore_of
+from goproxy_mirror.wiring.moving import Export, Import, backup_of, export_of, import_of, restore_of
 from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
 from goproxy_mirror.wiring.proof import check_database, checker_of, clients_of, databases_of
@@ -254,6 +256,28 @@ async def open_keeping(settings: Settings) -> AsyncIterator[Keeping]:
     check_state(settings.state, settings.database)
     async with AsyncExitStack() as stack:
         yield await keeping_of(stack, settings)
+
+
+@asynccontextmanager
+async def open_import(
+    settings: Settings, source: str, layout: Literal["goproxy", "athens"] | None
+) -> AsyncIterator[Import]:
+    """What `import` works with. Raises `SettingError`, `StorageError`, and `SourceUnavailable` for a bundle that is none."""
+    try:
+        async with AsyncExitStack() as stack:
+            yield await import_of(stack, settings, source, layout)
+    except BaseExceptionGroup as group:  # the tasks behind it make one of whatever is raised before them
+        raise first_of(group) from None
+
+
+@asynccontextmanager
+async def open_export(settings: Settings) -> AsyncIterator[Export]:
+    """What `export` works with. Raises `SettingError` and `StorageError`."""
+    try:
+        async with open_services(settings) as services, AsyncExitStack() as stack:
+            yield await export_of(stack, settings, services.modules)
+    except BaseExceptionGroup as group:
+        raise first_of(group) from None
 
 
 async def list_places(settings: Settings, wanted: str = "") -> Listing:

@@ -48,7 +48,7 @@ class Fetcher:
         name = str(wanted)
         async with self._turn:
             try:
-                version = await self._version(wanted)
+                version = await self.version(wanted)
                 name = f"{wanted.path}@{version}"
                 files = [await self._file(wanted.path, version, kind) for kind in wanted.kinds]
             except MirrorError as error:
@@ -62,7 +62,8 @@ class Fetcher:
         assert isinstance(answer, FileAnswer)
         return answer
 
-    async def _version(self, wanted: Wanted) -> Version:
+    async def version(self, wanted: Wanted) -> Version:
+        """The version that is meant."""
         if wanted.version == "latest":
             return await self._latest(wanted.path)
         try:
@@ -107,6 +108,11 @@ class Fetcher:
         answer = await self._journey.answer(request)
         body = answer.body if isinstance(answer, TextAnswer) else answer.path.read_bytes()
         return body.decode("utf-8", "replace")
+
+
+async def version_of(journey: ModuleJourney, wanted: Wanted) -> Version:
+    """The version that is meant. Raises what the journey raises."""
+    return await Fetcher(journey, parallel=1).version(wanted)
 
 
 def _preferred(versions: Sequence[Version]) -> Version:

@@ -22,8 +22,10 @@ from goproxy_mirror.cli import (
     build,
     config,
     env,
+    exporting,
     fetch,
     goproxyio,
+    importing,
     mirrors,
     prune,
     reindex,
@@ -65,6 +67,8 @@ program.command(context_settings={"allow_interspersed_args": False})(run.run)
 program.command()(fetch.fetch)
 program.command()(build.build)
 program.command()(verify.verify)
+program.command("import")(importing.import_)
+program.command()(exporting.export)
 program.command()(backup.backup)
 program.command()(backup.restore)
 program.command()(prune.prune)

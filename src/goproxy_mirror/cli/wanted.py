@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from goproxy_mirror.errors import MirrorError, SettingError
 from goproxy_mirror.module.gosum import parse_go_sum
 from goproxy_mirror.module.modfile import GoMod, Replace, parse
 from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind
 
 EVERY_FILE = (FileKind.INFO, FileKind.MOD, FileKind.ZIP)
@@ -54,6 +55,31 @@ def from_go_mod(file: Path) -> list[Wanted]:
         elif replacement.new_version:
             found.append(Wanted(ModulePath.parse(replacement.new), replacement.new_version))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a main module's go.mod says of its module graph: see `mirror.closure`."""
+
+    roots: tuple[ModuleVersion, ...]
+    prunes: bool
+    replaced: Callable[[ModuleVersion], ModuleVersion | None]
+
+
+def project_of(file: Path) -> Project:
+    """The main module of a go.mod. Raises `SettingError`."""
+    go_mod = _parsed(file)
+
+    def replaced(mv: ModuleVersion) -> ModuleVersion | None:
+        replacement = _replacement(go_mod.replaces, str(mv.path), str(mv.version))
+        if replacement is None:
+            return mv
+        if not replacement.new_version:
+            return None
+        path = ModulePath.parse(replacement.new)
+        return ModuleVersion(path, Version.parse_for(path, replacement.new_version))
+
+    return Project(go_mod.requires, go_mod.language_at_least(1, 17), replaced)
 
 
 def from_go_sum(file: Path) -> list[Wanted]:

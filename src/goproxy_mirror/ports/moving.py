@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,19 +13,58 @@ from goproxy_mirror.ports.files import FileKind
 
 
 class Offered(Protocol):
-    """A file that is offered by whoever has it. Raises `SourceUnavailable` where it cannot be read."""
+    """A file that is offered by whoever has it. Raises `NotFound` where it is not there after all, `SourceUnavailable` where it
+    cannot be read."""
 
-    async def copy(self, into: Path) -> None:
-        """Write its content to the existing empty file `into`."""
+    async def read(self, limit: int) -> bytes:
+        """Its content, of at most `limit` bytes."""
         ...
+
+    async def copy(self, into: Path, limit: int) -> None:
+        """Write its content to the existing file `into`. Raises `StorageError` too."""
+        ...
+
+
+def _nothing() -> None:
+    """Nothing is held for the lot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """The files of one version that are offered."""
+    """The files of one version that are offered; `release` is called when nobody needs them any more, and may block."""
 
     mv: ModuleVersion
     files: Mapping[FileKind, Offered]
+    release: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """What is offered and can be no version's file: its name, and why."""
+
+    name: str
+    reason: str
+
+
+class Taken(Enum):
+    """What became of a file. `UNPROVEN`: nobody could vouch for it now; `ALONE`: an `.info` whose `.mod` is nowhere."""
+
+    IMPORTED = "imported"
+    HERE = "here"
+    REFUSED = "refused"
+    UNPROVEN = "unproven"
+    ALONE = "alone"
+    STRAY = "stray"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One file that was offered; `size` in bytes where it was imported, `reason` where it was not."""
+
+    name: str
+    taken: Taken
+    size: int = 0
+    reason: str = ""
 
 
 class Tables(Protocol):

@@ -10,9 +10,10 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Integer, Select, Table, and_, insert, or_, select
+from sqlalchemy import Column, Integer, Select, Table, and_, or_, select
 
 from goproxy_mirror.state.filerows import FileRows
+from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import metadata
 
 Row = Mapping[str, Any]
@@ -85,7 +86,7 @@ class DumpRows(FileRows):
             if self._connection.execute(select(*table.primary_key.columns).where(same)).first() is None:
                 fresh.append(values)
         if fresh:
-            self._connection.execute(insert(table), fresh)
+            self._connection.execute(insert_into(self._connection, table).on_conflict_do_nothing(), fresh)
         return len(fresh)
 
 

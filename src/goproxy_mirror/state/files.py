@@ -61,7 +61,9 @@ class FileAnswers:
         if kept.home is not None:
             about |= {"kind": kept.home.kind, "home": kept.home.name}
         try:
-            await asyncio.to_thread(_write, self._path(key), json.dumps(about).encode() + b"\n" + kept.body)
+            await asyncio.to_thread(
+                write_whole, self._path(key), json.dumps(about).encode() + b"\n" + kept.body
+            )
         except OSError as error:
             log.warning("answer not kept", key=key, reason=error.strerror)
 
@@ -171,11 +173,12 @@ def instance_id(folder: Path) -> str:
         if len(text) == 12 and text.isalnum():
             return text
     fresh = secrets.token_hex(6)
-    _write(path, fresh.encode())
+    write_whole(path, fresh.encode())
     return fresh
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file such that whoever reads it reads the old or the new one. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.parent / f".{os.getpid()}-{secrets.token_hex(4)}"
     try:

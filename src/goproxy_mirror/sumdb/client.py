@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -36,13 +36,14 @@ from goproxy_mirror.sumdb.note import MOST_BYTES, Malformed, VerifierKey
 from goproxy_mirror.sumdb.ops import Ops
 from goproxy_mirror.sumdb.proving import ProvenTiles
 from goproxy_mirror.sumdb.sharing import Shared
-from goproxy_mirror.sumdb.tiles import DATA, HEIGHT, Tile, widest
+from goproxy_mirror.sumdb.tiles import DATA, HEIGHT, Tile, tile_of, widest
 from goproxy_mirror.sumdb.tlog import (
     HASH_SIZE,
     Entry,
     Node,
     cut_record,
     parse_entry,
+    peaks,
     record_hash,
 )
 
@@ -146,6 +147,26 @@ class Client:
             raise NotFound(f"{path} is not in the tree of {head.tree.size} records of {self.name}")
         hashes = (await self._tiles.bodies(head.tree, [held]))[held][: tile.size]
         return hashes if tile.level != DATA else await self._data(tile, hashes)
+
+    # Showing to others what proves it, without asking anybody for more than is missing.
+
+    async def entry(self, mv: ModuleVersion) -> tuple[int, bytes]:
+        """The number of a version's record, and the record as a look-up has it before the note. Also raises `NotRecorded`."""
+        proven = await self._proven(mv)
+        return proven.entry.number, bytes(proven.entry)
+
+    async def newest(self) -> tuple[int, bytes]:
+        """The size of our newest tree, and its note."""
+        head = await self._history.newest()
+        return head.tree.size, head.note
+
+    async def tiles(self, note: bytes, numbers: Sequence[int], sizes: Sequence[int]) -> Mapping[str, bytes]:
+        """By their paths, the tiles that prove in the note's tree the records of these numbers, and that the trees of these
+        sizes are its beginnings."""
+        tree = self._history.open(note).tree
+        nodes = {Node(0, number) for number in numbers}.union(*map(peaks, sizes))
+        bodies = await self._tiles.bodies(tree, [tile_of(node, tree.size) for node in nodes])
+        return {tile.path: body for tile, body in bodies.items()}
 
     # Looking up.
 

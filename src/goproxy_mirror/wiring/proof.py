@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from goproxy_mirror.config import Settings
 from goproxy_mirror.config.tables import places_of
 from goproxy_mirror.errors import SettingError
-from goproxy_mirror.ports import Pins, TreeHeads
+from goproxy_mirror.ports import ChecksumDatabases, Pins, TreeHeads
 from goproxy_mirror.sources.checksums import ChecksumUpstreams
 from goproxy_mirror.state.files import instance_id
 from goproxy_mirror.state.opening import State
@@ -41,7 +41,7 @@ def databases_of(settings: Settings, transport: Transport) -> ChecksumUpstreams:
     return ChecksumUpstreams(_places(settings), transport, instance=instance_id(settings.state))
 
 
-def clients_of(settings: Settings, databases: ChecksumUpstreams, heads: TreeHeads) -> Mapping[str, Client]:
+def clients_of(settings: Settings, databases: ChecksumDatabases, heads: TreeHeads) -> Mapping[str, Client]:
     """A verifying client for each database whose key is known, by every name that it is asked by."""
     base = settings.state / "sumdb"
     clients: dict[str, Client] = {}

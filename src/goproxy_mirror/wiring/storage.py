@@ -20,6 +20,7 @@ from goproxy_mirror.storage.local import LocalStorage
 
 if TYPE_CHECKING:
     from goproxy_mirror.storage.objects import ObjectStorage
+    from goproxy_mirror.storage.remote import Remote
 
 log = structlog.get_logger(__name__)
 
@@ -87,23 +88,27 @@ async def _probe(settings: Settings, url: StoreURL) -> None:
 
 def _bucket(settings: Settings, url: StoreURL) -> ObjectStorage:
     from goproxy_mirror.storage.objects import ObjectStorage  # noqa: PLC0415 (a large library that a folder does not need)
-    from goproxy_mirror.storage.remote import Limits, Remote  # noqa: PLC0415
     from goproxy_mirror.storage.tier import Tier  # noqa: PLC0415
 
-    options = dict(settings.store_options)
-    limits = Limits(connect=settings.connect_timeout, transfer=max(60.0, settings.fetch_timeout))
-    plain = options.get("endpoint", "").startswith("http://")
-    remote = Remote(
-        url.text,
-        options,
-        limits=limits,
-        ca=settings.ca_file.read_bytes() if settings.ca_file else None,
-        proxy=settings.http_proxy if plain else settings.https_proxy,
-        no_proxy=settings.no_proxy,
-    )
     return ObjectStorage(
-        remote,
+        remote_of(settings, url),
         Tier(settings.tier, settings.tier_size),
         instance=instance_id(settings.state),
         redirect_above=settings.redirect_above,
+    )
+
+
+def remote_of(settings: Settings, url: StoreURL) -> Remote:
+    """The objects below a URL, reached as the settings say."""
+    from goproxy_mirror.storage.remote import Limits, Remote  # noqa: PLC0415
+
+    options = dict(settings.store_options)
+    plain = options.get("endpoint", "").startswith("http://")
+    return Remote(
+        url.text,
+        options,
+        limits=Limits(connect=settings.connect_timeout, transfer=max(60.0, settings.fetch_timeout)),
+        ca=settings.ca_file.read_bytes() if settings.ca_file else None,
+        proxy=settings.http_proxy if plain else settings.https_proxy,
+        no_proxy=settings.no_proxy,
     )
