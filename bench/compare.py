@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench import cold, compression, growth, herd, memory, report, startup, warm
+from bench import cold, compression, front, growth, herd, memory, report, startup, warm
 from bench.figures import Figures, Measure, show, show_verdicts
 from bench.peers import INSTALLED, PEERS, built, version_of
 from bench.processes import cores
@@ -39,6 +39,7 @@ from tests.world.go import go_binary
 MEASURES: Sequence[Measure] = (
     *startup.MEASURES,
     *warm.MEASURES,
+    *front.MEASURES,
     *cold.MEASURES,
     *herd.MEASURES,
     *memory.MEASURES,

