@@ -189,7 +189,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         feed = feed_of(settings, state.feed, storage)
         uses = Uses(state.uses)
         upkeep = Upkeep(
-            state, hosts, verifier, doubts, repositories, answers, feed, uses, settings.git_cache_size
+            state,
+            hosts,
+            verifier,
+            doubts,
+            repositories,
+            answers,
+            feed,
+            uses,
+            modules.ahead,
+            settings.git_cache_size,
         )
         stack.push_async_callback(upkeep.last)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from goproxy_mirror.mirror.ahead import Ahead
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.fetching import Fetching
@@ -28,7 +29,7 @@ from tests.fakes.sources import FakeSource
 class Journey:
     """One process's journey; `source` is what everything public comes from (or else `public`), `origin` what private modules do."""
 
-    def __init__(self, folder: Path, public: Source | None = None) -> None:
+    def __init__(self, folder: Path, public: Source | None = None, *, ahead: int = 0) -> None:
         self.folder = folder
         self.storage = LocalStorage(folder / "store")
         self.storage.open()
@@ -51,6 +52,7 @@ class Journey:
         self.doubts = Doubts(self.storage, self.verifier, self.provenance, folder / "state" / "quarantine")
         self.doubts._known.set()
         self.fetching = fetching = Fetching(Absences(60), timeout=30, parallel=8)
+        self.ahead = Ahead(self.flights, places=ahead)
         self.files = Files(
             storage=self.storage,
             policy=policy,
@@ -61,6 +63,7 @@ class Journey:
             fetching=fetching,
             provenance=self.provenance,
             doubts=self.doubts,
+            ahead=self.ahead,
         )
         self.texts = Texts(
             storage=self.storage,
@@ -72,7 +75,7 @@ class Journey:
             answers=RecentAnswers(self.answers, freshness),
             freshness=freshness,
         )
-        self.service = MirrorService(self.files, self.texts)
+        self.service = MirrorService(self.files, self.texts, self.ahead)
 
     async def age(self, request: List | Latest | Resolve, seconds: float) -> None:
         """Let a kept answer be so many seconds old, as another process would see it."""

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror.errors import StorageError
+from goproxy_mirror.mirror.ahead import Ahead
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.feed import Feed
+from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.uses import Uses
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
@@ -33,7 +35,8 @@ def upkeep(state: State, folder: Path) -> Upkeep:
     doubts = Doubts(storage, checker, state.provenance, folder / "quarantine")
     answers = FileAnswers(folder / "answers")
     feed = Feed(state.feed, storage, private="")
-    return Upkeep(state, Hosts(), checker, doubts, None, answers, feed, Uses(state.uses), 0)  # type: ignore[arg-type]
+    uses, ahead = Uses(state.uses), Ahead(Flights(), places=0)
+    return Upkeep(state, Hosts(), checker, doubts, None, answers, feed, uses, ahead, 0)  # type: ignore[arg-type]
 
 
 def ranked(hosts: Hosts) -> list[str]:

@@ -331,6 +331,11 @@ class Settings(BaseModel):
     track_use: Annotated[
         Switch, About("Limits", "Remember when each version was asked for last (for prune --unused-for).")
     ] = True
+    fetch_ahead: Annotated[
+        int,
+        By(whole_number(0, 1000)),
+        About("Limits", "Files at a time that are fetched before anybody asks; 0: none.", "N"),
+    ] = 16
     git_cache_size: Annotated[
         int, By(parse_bytes), About("Limits", "Size that the kept git repositories may reach.", "SIZE")
     ] = 10 * 10**9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from goproxy_mirror.errors import NotFound, SourceTimeout
 from goproxy_mirror.mirror.freshness import Absences
@@ -27,9 +27,15 @@ class Fetching:
         self._absences.check(key)
 
     @asynccontextmanager
-    async def of(self, key: str, what: str, path: ModulePath, *, large: bool = False) -> AsyncIterator[None]:
-        """Wait for a place, then see that the block ends in time; an absence is remembered, success forgets it."""
-        async with (self._places_of_zips if large else self._places).of(path):
+    async def of(
+        self, key: str, what: str, path: ModulePath, *, large: bool = False, ahead: bool = False
+    ) -> AsyncIterator[None]:
+        """Wait for a place, then see that the block ends in time; an absence is remembered, success forgets it.
+
+        What is fetched `ahead` has places of its own, which whoever fetches it counts: nobody waits for it here.
+        """
+        places = self._places_of_zips if large else self._places
+        async with nullcontext() if ahead else places.of(path):
             try:
                 async with asyncio.timeout(self._timeout):
                     yield

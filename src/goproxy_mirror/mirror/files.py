@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from goproxy_mirror.errors import MirrorError, NotFound, SecurityError, SourceUnavailable, disk_failures
+from goproxy_mirror.mirror.ahead import Ahead
 from goproxy_mirror.mirror.answers import FileAnswer
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.doubts import Doubts
@@ -57,6 +58,7 @@ class Files:
         fetching: Fetching,
         provenance: Provenance,
         doubts: Doubts,
+        ahead: Ahead,
     ) -> None:
         self._storage = storage
         self._policy = policy
@@ -67,6 +69,8 @@ class Files:
         self._fetching = fetching
         self._provenance = provenance
         self._doubts = doubts
+        self._ahead = ahead
+        ahead.use(self._bring_ahead, lambda key: storage.look(key) is not None)
 
     async def answer(self, request: File, *, fetch: bool = True) -> FileAnswer:
         """The file; with `fetch` off, only if it is held."""
@@ -77,33 +81,52 @@ class Files:
             await self._flights.run(f"{key} doubt", lambda: self._settle(mv, kind))
             stored = await self._storage.offer(key)
         if stored is not None:
+            if self._ahead.expects(key):
+                self._ahead.used(request, fetch=fetch)
             return FileAnswer(stored, kind, lasting=self._doubts.lasting)
         if not fetch:
             raise not_held(str(request))
         self._fetching.check(key)
+        self._ahead.asked(request)
         if kind is FileKind.INFO:
             return await self._flights.run(key, lambda: self._fetch_info(key, mv))
         return await self._flights.run(key, lambda: self._fetch(key, mv, kind))
+
+    async def _bring_ahead(self, request: File) -> FileAnswer:
+        """The same for a file that nobody has asked for yet; in a flight of its key."""
+        self._fetching.check(request.key)
+        if request.kind is FileKind.INFO:
+            return await self._fetch_info(request.key, request.mv, ahead=True)
+        return await self._fetch(request.key, request.mv, request.kind, ahead=True)
 
     async def _settle(self, mv: ModuleVersion, kind: FileKind) -> None:
         async with self._turns.hold(file_key(mv, kind)):
             await self._doubts.settle(mv, kind)
         self._derive(mv)
 
-    async def _fetch(self, key: str, mv: ModuleVersion, kind: FileKind) -> FileAnswer:
+    async def _fetch(self, key: str, mv: ModuleVersion, kind: FileKind, *, ahead: bool = False) -> FileAnswer:
         async with self._turns.hold(key):
             stored = await self._storage.find(key)  # another worker may have been first
             if stored is not None:
                 return FileAnswer(stored, kind)
-            bring = self._bring_zip if kind is FileKind.ZIP else self._bring_mod
-            stored, found = await bring(key, mv)
+            found: Found[bytes] | Found[None]
+            if kind is FileKind.ZIP:
+                stored, found = await self._bring_zip(key, mv)
+            else:
+                stored, found = await self._bring_mod(key, mv, ahead=ahead)
         self._told(mv, kind, found.home, stored)
+        if ahead:
+            self._ahead.fetched(key)
+        if found.value is not None:
+            self._ahead.arrived(mv, found.value)
         if kind is FileKind.MOD or found.info is not None:
             await self._derive_held(mv)
         return FileAnswer(stored, kind, found.home.name)
 
-    async def _bring_mod(self, key: str, mv: ModuleVersion) -> tuple[StoredFile, Found[bytes]]:
-        async with self._asking(key, mv, FileKind.MOD) as source:
+    async def _bring_mod(
+        self, key: str, mv: ModuleVersion, *, ahead: bool
+    ) -> tuple[StoredFile, Found[bytes]]:
+        async with self._asking(key, mv, FileKind.MOD, ahead=ahead) as source:
             found = await source.go_mod(mv)
         if found.info is not None:
             await self._publish_info(mv, found.info, found.home, found.proof)
@@ -122,21 +145,24 @@ class Files:
             return await self._storage.create(key, staged), found
 
     @asynccontextmanager
-    async def _asking(self, key: str, mv: ModuleVersion, kind: FileKind) -> AsyncIterator[Source]:
+    async def _asking(
+        self, key: str, mv: ModuleVersion, kind: FileKind, *, ahead: bool = False
+    ) -> AsyncIterator[Source]:
         """The source, with a place among all fetches; what it denies may be contradicted."""
-        async with self._fetching.of(key, f"{mv}{kind.value}", mv.path, large=kind is FileKind.ZIP):
+        large = kind is FileKind.ZIP
+        async with self._fetching.of(key, f"{mv}{kind.value}", mv.path, large=large, ahead=ahead):
             try:
                 yield self._policy.source(mv.path)
             except NotFound as error:
                 raise await self._denied(mv, error) from error
 
-    async def _fetch_info(self, key: str, mv: ModuleVersion) -> FileAnswer:
+    async def _fetch_info(self, key: str, mv: ModuleVersion, *, ahead: bool = False) -> FileAnswer:
         """A `.info` stands in no record: it is published only where the `.mod` of its version is held, and proven."""
-        async with self._turns.hold(key), self._held_mod(mv) as mod:
+        async with self._turns.hold(key), self._held_mod(mv, ahead=ahead) as mod:
             stored = await self._storage.find(key)
             if stored is not None:
                 return FileAnswer(stored, FileKind.INFO)
-            async with self._asking(key, mv, FileKind.INFO) as source:
+            async with self._asking(key, mv, FileKind.INFO, ahead=ahead) as source:
                 found = await source.info(mv)
             if mod is not None:
                 await mod
@@ -144,6 +170,8 @@ class Files:
             if stored is None:
                 stored = await self._publish_info(mv, found.value, found.home, None)
                 self._told(mv, FileKind.INFO, found.home, stored)
+                if ahead:
+                    self._ahead.fetched(key)
         await self._derive_held(mv)
         return FileAnswer(stored, FileKind.INFO, found.home.name)
 
@@ -166,14 +194,20 @@ class Files:
         )
 
     @asynccontextmanager
-    async def _held_mod(self, mv: ModuleVersion) -> AsyncIterator[asyncio.Task[FileAnswer] | None]:
+    async def _held_mod(
+        self, mv: ModuleVersion, *, ahead: bool
+    ) -> AsyncIterator[asyncio.Task[FileAnswer] | None]:
         """The `.mod` is fetched and proven meanwhile, where it has to vouch for the `.info`."""
         mod = File(mv, FileKind.MOD)
         held = await self._storage.find(mod.key) is not None and not self._doubts.about(mod.key)
         if held or self._verifier.outside(mv.path):
             yield None
             return
-        task = asyncio.create_task(self.answer(mod))
+        if ahead:
+            work = self._flights.run(mod.key, lambda: self._fetch(mod.key, mv, FileKind.MOD, ahead=True))
+        else:
+            work = self.answer(mod)
+        task = asyncio.create_task(work)
         try:
             yield task
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -69,12 +70,26 @@ class Flights:
         self._behind.add(task)
         task.add_done_callback(self._behind.discard)
 
-    def _task(self, key: str, work: Callable[[], Awaitable[T]]) -> asyncio.Task[T | _Failed]:
+    def begin(
+        self, key: str, work: Callable[[], Awaitable[object]], context: contextvars.Context
+    ) -> asyncio.Task[object] | None:
+        """Start the work for whoever may ask for it; None where it is under way, or the end has come.
+
+        Nobody hears of a failure who does not ask.
+        """
+        task = self._tasks.get(key)
+        if not self._open or (task is not None and not task.done()):
+            return None
+        return self._task(key, work, context)
+
+    def _task(
+        self, key: str, work: Callable[[], Awaitable[T]], context: contextvars.Context | None = None
+    ) -> asyncio.Task[T | _Failed]:
         task = self._tasks.get(key)
         if task is None or task.done():  # done, and not yet forgotten: what it did was done before
             if not self._open:
                 raise SourceUnavailable(_CLOSING)
-            task = self._group.create_task(_outcome(key, work))
+            task = self._group.create_task(_outcome(key, work), context=context)
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._forget(key, done))
         return task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from goproxy_mirror.config import Settings
+from goproxy_mirror.mirror.ahead import Ahead
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.feed import Feed
@@ -34,6 +35,7 @@ def journey_of(
     fetching = Fetching(
         Absences(settings.negative_ttl), timeout=settings.fetch_timeout, parallel=settings.parallel_fetches
     )
+    ahead = Ahead(flights, places=settings.fetch_ahead)
     files = Files(
         storage=storage,
         policy=policy,
@@ -44,6 +46,7 @@ def journey_of(
         fetching=fetching,
         provenance=provenance,
         doubts=doubts,
+        ahead=ahead,
     )
     texts = Texts(
         storage=storage,
@@ -55,7 +58,7 @@ def journey_of(
         answers=RecentAnswers(answers, freshness),
         freshness=freshness,
     )
-    return MirrorService(files, texts)
+    return MirrorService(files, texts, ahead)
 
 
 def feed_of(settings: Settings, records: FeedRecords, storage: Storage) -> Feed:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from goproxy_mirror.errors import StorageError
+from goproxy_mirror.mirror.ahead import Ahead, AheadCounts
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.feed import Feed
 from goproxy_mirror.mirror.uses import Uses
@@ -39,14 +40,17 @@ class Upkeep:
     answers: FileAnswers
     feed: Feed
     uses: Uses
+    ahead: Ahead
     git_cache_size: int
 
     async def run(self) -> None:
         await asyncio.gather(self.doubts.load(), self.verifier.refresh(), self._restore())
         tidied = time.monotonic()
+        told = AheadCounts()
         while True:
             await asyncio.sleep(_SHARE)
-            await self.last()
+            await self._share()
+            told = self._tell(self.ahead.counts(), told)
             await self._settle()
             await asyncio.gather(self.doubts.load(), self.verifier.refresh())
             if time.monotonic() - tidied >= _TIDY:
@@ -55,6 +59,16 @@ class Upkeep:
 
     async def last(self) -> None:
         """Leave to others what this process has learned."""
+        self._tell(self.ahead.last(), AheadCounts())
+        await self._share()
+
+    def _tell(self, counts: AheadCounts, told: AheadCounts) -> AheadCounts:
+        """Log what was fetched ahead since the start, and of what use it was, where there is something new to say."""
+        if counts != told:
+            log.info("fetched ahead", files=counts.fetched, used=counts.used, wasted=counts.wasted)
+        return counts
+
+    async def _share(self) -> None:
         await self.state.catch_up()
         try:
             await self.state.health.save(self.hosts.snapshot())
