@@ -97,9 +97,7 @@ class Settings(BaseModel):
         About("Listening", "A web server that serves what is stored: nginx, caddy, or off.", "WORD"),
     ] = "off"
     workers: Annotated[
-        int,
-        By(whole_number(1, 256)),
-        About("Listening", "Worker processes; they share the store.", "N"),
+        int, By(whole_number(1, 256)), About("Listening", "Worker processes; they share the store.", "N")
     ] = 1
     shutdown_timeout: Annotated[
         float,
@@ -302,7 +300,7 @@ class Settings(BaseModel):
     origin_wait: Annotated[
         float,
         By(seconds(0, 300)),
-        About("Network", "How long the origin may take to connect before the mirrors start.", "TIME"),
+        About("Network", "How long the origin may take until mirrors start.", "TIME"),
     ] = 3.0
     host_rest: Annotated[
         float,
@@ -332,9 +330,7 @@ class Settings(BaseModel):
         Switch, About("Limits", "Remember when each version was asked for last (for prune --unused-for).")
     ] = True
     fetch_ahead: Annotated[
-        int,
-        By(whole_number(0, 1000)),
-        About("Limits", "Files at a time that are fetched before anybody asks; 0: none.", "N"),
+        int, By(whole_number(0, 1000)), About("Limits", "Files fetched before anybody asks, at a time.", "N")
     ] = 16
     git_cache_size: Annotated[
         int, By(parse_bytes), About("Limits", "Size that the kept git repositories may reach.", "SIZE")
