@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import structlog
 
-from goproxy_mirror.errors import StorageError, disk_failures
+from goproxy_mirror.errors import StorageError, StorageFull, disk_failures
 from goproxy_mirror.ports import FileKind, RemoteFile, StoredFile
 from goproxy_mirror.storage.remote import Damaged, Meta, Remote
 from goproxy_mirror.storage.tier import Tier, digest_of, receive
@@ -117,8 +117,9 @@ class ObjectStorage:
 
     async def create(self, key: str, staged: Path) -> StoredFile:
         _checked(key)
-        size = (await asyncio.to_thread(staged.stat)).st_size
-        digest = await asyncio.to_thread(digest_of, staged)
+        with disk_failures(f"publish {key}"):
+            size = (await asyncio.to_thread(staged.stat)).st_size
+            digest = await asyncio.to_thread(digest_of, staged)
         honours = await self._known()
         if honours.writes and honours.copies and size > self._large:
             beside = f".tmp/{self._instance}-{secrets.token_hex(8)}"
@@ -136,8 +137,9 @@ class ObjectStorage:
             )
         same = digest == published.digest or (ours and published.digest is None)
         if same and published.size == size:
-            return await self._tier.place(key, staged, published.modified)
-        if ours:
+            with suppress(StorageError):  # it is published, whatever is wrong with this machine's disk
+                return await self._tier.place(key, staged, published.modified)
+        elif ours:
             raise StorageError(f"{key} was written to the object store, which now holds something else")
         stored = await self._joined(key, partial(self._bring, key))
         if stored is None:
@@ -228,8 +230,11 @@ class ObjectStorage:
         self._said_writer = time.monotonic()
 
     async def _bring(self, key: str) -> StoredFile | None:
-        """Have the object here. Of two attempts, as what arrives damaged once may arrive whole."""
+        """Have the object here. Of two attempts: what arrives damaged may arrive whole, and the tier can make room."""
         try:
+            return await self._brought(key)
+        except StorageFull:
+            await self._tier.sweep(half=True)
             return await self._brought(key)
         except Damaged as error:
             log.info("read again", key=key, reason=error.message)

@@ -11,8 +11,9 @@ import hashlib
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
@@ -43,9 +44,13 @@ class Tier:
         """Make the folder, and take back what dead processes left. Blocks. Raises `StorageError`."""
         self._scratch.open()
 
-    def stage(self) -> AbstractAsyncContextManager[Path]:
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Path]:
         """An empty private file in the same file system."""
-        return self._scratch.stage()
+        with disk_failures("begin a file"):  # the whole folder may have been deleted
+            await asyncio.to_thread((self._folder / ".tmp").mkdir, parents=True, exist_ok=True)
+        async with self._scratch.stage() as staged:
+            yield staged
 
     def look(self, key: str) -> StoredFile | None:
         """The file, where it is here; one `stat`, and now and then a note of its use."""
@@ -63,7 +68,7 @@ class Tier:
     async def place(self, key: str, staged: Path, modified: float) -> StoredFile:
         """Give a whole staged file its place; `modified` is the object's. Raises `StorageError`."""
         path = self._folder / key
-        with disk_failures("keep a file of the object store on this machine"):
+        with _kept():
             stored = await asyncio.to_thread(_place, staged, path, modified)
         self._added += stored.size
         if self._added > self.size // 16:
@@ -75,13 +80,13 @@ class Tier:
         with suppress(OSError):
             await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
 
-    async def sweep(self) -> None:
-        """Delete what was used longest ago, until the rest fits."""
+    async def sweep(self, *, half: bool = False) -> None:
+        """Delete what was used longest ago, until the rest fits; with `half`, until half of it is gone."""
         if self._sweeping.locked():
             return
         async with self._sweeping:
             self._added = 0
-            await asyncio.to_thread(_sweep, self._folder, self.size)
+            await asyncio.to_thread(_sweep, self._folder, self.size, half=half)
 
 
 async def receive(pieces: AsyncIterator[bytes], staged: Path, *, size: int, digest: str | None) -> None:
@@ -90,10 +95,11 @@ async def receive(pieces: AsyncIterator[bytes], staged: Path, *, size: int, dige
     By its digest where that was kept; else by its length, and a zip by its own checksums.
     """
     seen = hashlib.sha256()
-    with disk_failures("keep a file of the object store on this machine"), staged.open("wb") as file:
-        async for piece in pieces:
-            await asyncio.to_thread(_write, file.fileno(), seen, piece)
-    arrived = (await asyncio.to_thread(staged.stat)).st_size
+    with _kept():
+        with staged.open("wb") as file:
+            async for piece in pieces:
+                await asyncio.to_thread(_write, file.fileno(), seen, piece)
+        arrived = (await asyncio.to_thread(staged.stat)).st_size
     if arrived != size:
         raise Damaged(f"the object store promised {size} bytes and sent {arrived}")
     if digest is not None:
@@ -112,6 +118,16 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Failures of this machine's disk; what was deleted meanwhile can be brought again."""
+    with disk_failures("keep a file of the object store on this machine"):
+        try:
+            yield
+        except FileNotFoundError:
+            raise Damaged("what had arrived was deleted meanwhile; ask again") from None
+
+
 def _write(descriptor: int, seen: hashlib._Hash, piece: bytes) -> None:
     seen.update(piece)
     rest = memoryview(piece)
@@ -127,7 +143,7 @@ def _sound(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError):
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError):
         return False
 
 
@@ -144,9 +160,10 @@ def _place(staged: Path, path: Path, modified: float) -> StoredFile:
     return StoredFile(path, status.st_size, status.st_mtime)
 
 
-def _sweep(folder: Path, size: int) -> None:
+def _sweep(folder: Path, size: int, *, half: bool) -> None:
     files = sorted(_files(folder))
     held = sum(each for _, each, _ in files)
+    size = min(size, held // 2) if half else size
     now = time.time()
     for used, each, path in files:
         if held <= size:
