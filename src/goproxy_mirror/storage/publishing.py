@@ -77,6 +77,11 @@ class Publisher:
             if not isinstance(outcome, Exception)
         }
         failures = self._sync(shown)
+        for mine, outcome in zip(written, outcomes, strict=True):
+            if isinstance(mine, _Written) and not isinstance(outcome, Exception) and not mine.item.anew:
+                folder = os.path.dirname(mine.item.target)
+                if folder in failures and outcome[0] is mine.file:
+                    _take_back(str(mine.item.target))
         return [
             outcome if isinstance(outcome, Exception) else failures.get(os.path.dirname(item.target), outcome)
             for item, outcome in zip(items, outcomes, strict=True)
@@ -89,8 +94,13 @@ class Publisher:
         failure = self._make_folders([folder])[folder]
         if failure is not None:
             raise failure
-        _link(str(staged), str(target))
-        sync(folder)
+        ours = _link(str(staged), str(target))
+        try:
+            sync(folder)
+        except OSError:
+            if ours:
+                _take_back(str(target))
+            raise
 
     def _write(self, items: Sequence[Small]) -> list[_Written | Exception]:
         """Write all, then let all of them reach the disk."""
@@ -258,6 +268,12 @@ def _link(temporary: str, target: str) -> bool:
             return False
         os.rename(temporary, target)
     return True
+
+
+def _take_back(target: str) -> None:
+    """Remove a file again whose name the disk did not keep: who comes next publishes it, instead of believing it durable."""
+    with suppress(OSError):
+        os.unlink(target)
 
 
 def _write_all(descriptor: int, body: bytes) -> None:
