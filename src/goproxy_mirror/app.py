@@ -27,7 +27,6 @@ from goproxy_mirror.observe import start_log
 from goproxy_mirror.ports.inspection import Listing
 from goproxy_mirror.process import Runner
 from goproxy_mirror.state.files import FileAnswers, instance_id
-from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.statefile import check_state
 from goproxy_mirror.transport import Hosts, Transport, Trust
 from goproxy_mirror.vcs.fallback import FallbackRepositories
@@ -50,6 +49,7 @@ from goproxy_mirror.wiring.network import outside, runner_of
 from goproxy_mirror.wiring.oneself import without_self
 from goproxy_mirror.wiring.proof import check_database, checker_of, clients_of, databases_of
 from goproxy_mirror.wiring.sources import policy_of
+from goproxy_mirror.wiring.state import state_of
 from goproxy_mirror.wiring.storage import check_store, storage_of
 from goproxy_mirror.wiring.turns import turns_of
 from goproxy_mirror.wiring.upkeep import Upkeep
@@ -157,7 +157,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings.state / "go", runner_of(settings), transport, timeout=settings.fetch_timeout
         )
         stack.push_async_callback(fallbacks.aclose)
-        state = await stack.enter_async_context(State(settings.state, settings.database))
+        state = await stack.enter_async_context(state_of(settings))
         databases = databases_of(settings, transport)
         clients = clients_of(settings, databases, state.heads)
         verifier = checker_of(settings, clients, state)

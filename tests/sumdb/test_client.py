@@ -254,6 +254,25 @@ async def test_a_kept_record_of_another_version_is_fetched_anew() -> None:
     assert ops.shared.kept[path] == whole
 
 
+async def test_a_head_that_cannot_be_kept_is_for_another_time() -> None:
+    """While the state is down, the tree that we have proves the records that are in it, and no newer one is believed."""
+    database = grown()
+    ops = FakeOps([database])
+    await client_of(ops).latest()
+    held = ops.shared.head
+    database.fill(50)
+    database.append("example.com/late@v1.0.0", b"example.com/late v1.0.0 h1:late=\n")
+
+    async def broken(old: bytes, new: bytes) -> bool:
+        raise StorageError("the state database is down")
+
+    ops.advance = broken  # type: ignore[method-assign]
+    assert (await client_of(ops).lookup(WANTED)).zip == ZIP
+    with pytest.raises(StorageError, match="down"):
+        await client_of(ops).lookup(mv_of("example.com/late@v1.0.0"))
+    assert ops.shared.head == held
+
+
 async def test_a_head_that_was_damaged_is_no_reason_to_begin_anew() -> None:
     """A kept head that the key has not signed is the operator's business: going on without it would forget a history."""
     ops = FakeOps([grown()], Shared(head=b"rubbish"))

@@ -33,7 +33,8 @@ def reindex(
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Lines of JSON instead of sentences.")] = False,
 ) -> int:
-    """Write down anew what the state database has to know of the store: sizes, hashes, times, the feeds, and each @v/list.
+    """Write down anew what the state database has to know of the store: sizes, hashes, times, pins, the feeds, and each
+    @v/list.
 
     For a database that was lost, or a store that came from elsewhere. What is recorded stays; interrupted, it goes on the next
     time. It may run beside serve. What it hashes is not proven by that: verify does so.
@@ -57,6 +58,7 @@ async def _reindex(settings: Settings, *, hashes: bool, as_json: bool) -> int:
     end_on_sigterm()
     with _Report(as_json=as_json) as report:
         async with app.open_keeping(settings) as keeping:
+            await keeping.pins.restore()
             done = await keeping.reindexing.run(report.told, hashes=hashes)
     report.summary(done)
     return 1 if report.problems else 0

@@ -19,6 +19,7 @@ from goproxy_mirror.ports.files import (
 )
 from goproxy_mirror.ports.hosts import Credential, Credentials, HealthRecords, HostHealth, SSHWay
 from goproxy_mirror.ports.keeping import FoundFile, KeepingRecords, KeptVersion, StoreSize
+from goproxy_mirror.ports.ledger import Ledger
 from goproxy_mirror.ports.modules import Found, Home, Info, Proof, Source
 from goproxy_mirror.ports.proof import (
     ChecksumDatabases,
@@ -59,6 +60,7 @@ __all__ = [
     "KeepingRecords",
     "Kept",
     "KeptVersion",
+    "Ledger",
     "Lie",
     "Lies",
     "Pin",

@@ -9,12 +9,15 @@ from typing import Self
 import structlog
 
 from goproxy_mirror.errors import StorageError
+from goproxy_mirror.ports import Ledger
 from goproxy_mirror.state.database import Database
 from goproxy_mirror.state.dump import SQLTables
 from goproxy_mirror.state.feed import SQLFeed
+from goproxy_mirror.state.heads import CopiedTreeHeads
 from goproxy_mirror.state.keeping import SQLKeeping
+from goproxy_mirror.state.pins import SQLPins
 from goproxy_mirror.state.provenance import SQLProvenance
-from goproxy_mirror.state.records import SQLHealth, SQLLies, SQLPins, SQLTreeHeads
+from goproxy_mirror.state.records import SQLHealth, SQLLies, SQLTreeHeads
 from goproxy_mirror.state.uses import SQLUses
 
 log = structlog.get_logger(__name__)
@@ -27,12 +30,14 @@ class State:
     the database cannot be used. Leaving writes what still waits, and closes.
     """
 
-    def __init__(self, folder: Path, url: str = "") -> None:
-        """`url`: of the PostgreSQL database that several nodes share; else SQLite in the folder."""
+    def __init__(self, folder: Path, url: str = "", ledger: Ledger | None = None) -> None:
+        """`url`: of the PostgreSQL database that several nodes share; else SQLite in the folder. `ledger`: where pins stand
+        beside the published files."""
         self._database = Database(folder, url)
-        self.pins = SQLPins(self._database)
+        self.pins = SQLPins(self._database, ledger)
         self.lies = SQLLies(self._database)
-        self.heads = SQLTreeHeads(self._database)
+        heads = SQLTreeHeads(self._database)
+        self.heads = CopiedTreeHeads(heads, folder / "heads") if url else heads
         self.health = SQLHealth(self._database)
         self.provenance = SQLProvenance(self._database)
         self.feed = SQLFeed(self._database)
@@ -57,7 +62,12 @@ class State:
 
     async def catch_up(self) -> None:
         """Write what could not be written when it was said; now and then, and at the end. Never fails."""
-        try:
-            await self.provenance.catch_up()
-        except StorageError as error:
-            log.warning("provenance still cannot be written", reason=error.message)
+        for part, what in (
+            (self.provenance, "provenance still cannot be written"),
+            (self.pins, "pins are not yet in both of their places"),
+            (self.heads, "the evidence of a fork still cannot be written"),
+        ):
+            try:
+                await part.catch_up()
+            except StorageError as error:
+                log.warning(what, reason=error.message)

@@ -1,4 +1,4 @@
-"""Pins, lies, tree heads and the health of hosts, in the state database."""
+"""Lies, tree heads and the health of hosts, in the state database."""
 
 from __future__ import annotations
 
@@ -6,39 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from goproxy_mirror.module.path import ModulePath
-from goproxy_mirror.module.version import ModuleVersion
-from goproxy_mirror.ports import DatabaseState, FileKind, Home, HostHealth, Lie, Pin, Pinned, Standing
+from goproxy_mirror.ports import DatabaseState, HostHealth, Lie, Standing
 from goproxy_mirror.state.database import BRIEF, Database
 
 if TYPE_CHECKING:
     from goproxy_mirror.state.session import Session
-
-
-class SQLPins:
-    """`ports.Pins`: of several processes that see a file for the first time, one's hash is the pin of all."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def pin(self, mv: ModuleVersion, kind: FileKind, hash_: str, home: Home) -> Pin:
-        held = await self.get(mv, kind)
-        if held is not None:
-            return held
-        new = Pin(hash_, home.name, time.time())
-
-        def pinned(session: Session) -> Pin:
-            session.add_pin(mv, kind, new)
-            return session.pin(mv, kind) or new
-
-        return await self._database.write(pinned)
-
-    async def get(self, mv: ModuleVersion, kind: FileKind) -> Pin | None:
-        return await self._database.read(lambda session: session.pin(mv, kind))
-
-    async def of(self, path: ModulePath) -> Sequence[Pinned]:
-        """All pins of a module, by version and kind. Raises `StorageError`."""
-        return await self._database.read(lambda session: session.pins_of(path))
 
 
 class SQLLies:
@@ -74,6 +46,9 @@ class SQLTreeHeads:
 
     async def forked(self, name: str, evidence: bytes) -> None:
         await self._database.write(lambda session: session.add_fork(name, evidence, time.time()))
+
+    async def catch_up(self) -> None:
+        """Nothing waits here."""
 
     async def forget_fork(self, name: str, *, and_tree: bool) -> bool:
         """Remove the evidence of a fork; whether there was any. `and_tree`: our newest tree too, so that the one that the

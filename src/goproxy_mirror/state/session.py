@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Row, case, delete, select, update
+from sqlalchemy import Row, and_, case, delete, or_, select, update
 
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
@@ -64,6 +64,27 @@ class Session(DumpRows, KeepRows, UseRows):
             for row in rows
         ]
         return sorted(found, key=lambda pinned: (pinned.mv.version, pinned.kind.value))
+
+    def pins_after(self, last: Pinned | None, most: int) -> list[Pinned]:
+        """The next pins, in the order of the table's key."""
+        statement = select(pins).order_by(pins.c.module, pins.c.version, pins.c.kind).limit(most)
+        if last is not None:
+            m, v, k = last.mv.path.value, last.mv.version.value, last.kind.value
+            statement = statement.where(
+                or_(
+                    pins.c.module > m,
+                    and_(pins.c.module == m, pins.c.version > v),
+                    and_(pins.c.module == m, pins.c.version == v, pins.c.kind > k),
+                )
+            )
+        return [
+            Pinned(
+                ModuleVersion(ModulePath(row.module), Version(row.version)),
+                FileKind(row.kind),
+                Pin(row.hash, row.home, row.at),
+            )
+            for row in self._connection.execute(statement)
+        ]
 
     # Tree heads.
 

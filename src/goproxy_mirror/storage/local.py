@@ -1,7 +1,8 @@
 """The store in a local folder: one file per key, created once, durable before anybody is told.
 
 The folder is a valid `GOPROXY=file://…` tree and can be served by any static file server. Beside published files and the
-derived `@v/list` it holds `.tmp/` and nothing else. Many processes may share it: `link` decides who was first.
+derived `@v/list` it holds `.tmp/`, and in `_state/` the records that must outlive the database. Many processes may share it:
+`link` decides who was first.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from goproxy_mirror.storage.publishing import Publisher, Small, sync
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+BESIDE = "_state"
+"""The folder of `storage/ledger.py`: no module path begins so, and no key."""
+
 _FORGOTTEN = 24 * 3600
 """Seconds after which a temporary file is nobody's, whoever made it."""
 
@@ -151,7 +155,7 @@ class LocalStorage:
                 raise _said(error, f"list {here}") from error
             for entry in entries:
                 name = f"{here}/{entry.name}" if here else entry.name
-                if (here == folder and not entry.name.startswith(start)) or name == ".tmp":
+                if (here == folder and not entry.name.startswith(start)) or name in {".tmp", BESIDE}:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(name)
@@ -206,7 +210,7 @@ def _checked(key: str) -> str:
         or "\\" in key
         or "\0" in key
         or ".." in key.split("/")
-        or key.startswith(".tmp")
+        or key.startswith((".tmp", BESIDE))
     ):
         raise StorageError(f"{key!r} is no key of a published file")
     return key

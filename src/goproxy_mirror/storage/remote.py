@@ -155,6 +155,16 @@ class Remote:
             async with asyncio.timeout(self.limits.within(len(body))):
                 await self._writes.put_async(key, body, use_multipart=False)
 
+    async def put_once(self, key: str, body: bytes) -> bool:
+        """Write an object only if nothing is there: False where something is."""
+        with _told(f"write {key}"):
+            async with asyncio.timeout(self.limits.within(len(body))):
+                try:
+                    await self._writes.put_async(key, body, mode="create", use_multipart=False)
+                except AlreadyExistsError:
+                    return False
+        return True
+
     async def put_file(self, key: str, path: Path, *, digest: str, once: bool = True) -> bool:
         """Write a file in one request, from mapped memory; with `once` only if nothing is there: False where something is."""
         with _told(f"write {key}"), _mapped(path) as body:

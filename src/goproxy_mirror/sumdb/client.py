@@ -226,8 +226,8 @@ class Client:
             )
         try:
             head = await self._history.merge(said, entry.number)
-        except Unproven:
-            # The tree that we have already proves the record; how it goes on is for another time.
+        except (Unproven, StorageError):
+            # The tree that we have already proves the record; how it goes on, and to keep that, is for another time.
             if entry.number >= ours.tree.size:
                 raise
             head = ours

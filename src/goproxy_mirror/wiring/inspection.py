@@ -25,6 +25,7 @@ from goproxy_mirror.wiring.databases import reports_of
 from goproxy_mirror.wiring.listing import listed_rules
 from goproxy_mirror.wiring.network import outside
 from goproxy_mirror.wiring.proof import checker_of, clients_of, databases_of
+from goproxy_mirror.wiring.state import state_of
 from goproxy_mirror.wiring.storage import storage_of
 from goproxy_mirror.wiring.trials import Bench, nothing_named
 from goproxy_mirror.wiring.turns import turns_of
@@ -91,7 +92,7 @@ async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: 
     check_there(settings, of_store=of_store)
     hosts = Hosts(rest=settings.host_rest)
     transport, repositories, _ = outside(stack, settings, hosts)
-    state = await stack.enter_async_context(State(settings.state, settings.database))
+    state = await stack.enter_async_context(state_of(settings))
     with suppress(StorageError):  # whoever needs the state says so
         hosts.restore(await state.health.load())
     clients = clients_of(settings, databases_of(settings, transport), state.heads)
@@ -145,7 +146,7 @@ async def listing_of(settings: Settings, wanted: str = "") -> Listing:
     lies: Sequence[Lie] = ()
     unknown = ""
     if settings.database or _is_there(settings.state / NAME):
-        async with State(settings.state, settings.database) as state:
+        async with state_of(settings) as state:
             try:
                 health = await state.health.load()
                 lies = await state.lies.since(time.time() - _LIES_FOR)

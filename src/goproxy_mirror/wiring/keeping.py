@@ -10,8 +10,9 @@ from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.pruning import Pruning
 from goproxy_mirror.mirror.reindexing import Reindexing
 from goproxy_mirror.ports import KeepingRecords
-from goproxy_mirror.state.opening import State
+from goproxy_mirror.state.pins import SQLPins
 from goproxy_mirror.wiring.inspection import check_there
+from goproxy_mirror.wiring.state import state_of
 from goproxy_mirror.wiring.storage import storage_of
 from goproxy_mirror.wiring.turns import turns_of
 
@@ -23,12 +24,13 @@ class Keeping:
     records: KeepingRecords
     pruning: Pruning
     reindexing: Reindexing
+    pins: SQLPins
 
 
 async def keeping_of(stack: AsyncExitStack, settings: Settings) -> Keeping:
     """Open it until the stack is left. Raises `SettingError` where there is no store, and `StorageError`."""
     check_there(settings)
-    state = await stack.enter_async_context(State(settings.state, settings.database))
+    state = await stack.enter_async_context(state_of(settings))
     storage = await stack.enter_async_context(storage_of(settings))
     turns = await turns_of(stack, settings)
     catalog = Catalog(storage, turns)
@@ -36,4 +38,5 @@ async def keeping_of(stack: AsyncExitStack, settings: Settings) -> Keeping:
         state.keeping,
         Pruning(state.keeping, storage, turns, catalog),
         Reindexing(state.keeping, storage, catalog),
+        state.pins,
     )

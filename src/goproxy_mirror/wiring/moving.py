@@ -33,7 +33,6 @@ from goproxy_mirror.sources.proven import ProvenSource
 from goproxy_mirror.sources.remote import RemoteStore
 from goproxy_mirror.sources.trees import Layout, LocalTree, lots_of
 from goproxy_mirror.state.files import FileAnswers, instance_id
-from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.shown import ShownTrees
 from goproxy_mirror.sumdb.client import Client
 from goproxy_mirror.transport import Hosts
@@ -42,6 +41,7 @@ from goproxy_mirror.web.services import ModuleJourney
 from goproxy_mirror.wiring.modules import journey_of
 from goproxy_mirror.wiring.network import outside
 from goproxy_mirror.wiring.proof import TOOLCHAINS, checker_of, clients_of, databases_of
+from goproxy_mirror.wiring.state import state_of
 from goproxy_mirror.wiring.storage import remote_of, storage_of
 from goproxy_mirror.wiring.turns import turns_of
 
@@ -60,7 +60,7 @@ async def backup_of(stack: AsyncExitStack, settings: Settings) -> Backup:
             f'store = "{settings.store}": there is no such folder; allowed is the folder that `serve` publishes to '
             "(--data, --store)"
         )
-    state = await stack.enter_async_context(State(settings.state, settings.database))
+    state = await stack.enter_async_context(state_of(settings))
     storage = await stack.enter_async_context(storage_of(settings, make=False))
     return Backup(storage, state.tables, settings.state / RECORDS)
 
@@ -68,7 +68,7 @@ async def backup_of(stack: AsyncExitStack, settings: Settings) -> Backup:
 async def restore_of(stack: AsyncExitStack, settings: Settings) -> Restore:
     """Open it until the stack is left; folders that are not there are made. Raises `StorageError`."""
     storage = await stack.enter_async_context(storage_of(settings))
-    state = await stack.enter_async_context(State(settings.state, settings.database))
+    state = await stack.enter_async_context(state_of(settings))
     catalog = Catalog(storage, await turns_of(stack, settings))
     return Restore(storage, state.tables, settings.state / RECORDS, catalog)
 
@@ -95,7 +95,7 @@ async def import_of(stack: AsyncExitStack, settings: Settings, source: str, layo
     hosts = Hosts(rest=settings.host_rest)
     transport, _, _ = outside(stack, settings, hosts)
     storage = await stack.enter_async_context(storage_of(settings))
-    state = await stack.enter_async_context(State(settings.state, settings.database))
+    state = await stack.enter_async_context(state_of(settings))
     network = databases_of(settings, transport)
     databases: ChecksumDatabases = network
     bundle: Bundle | None = None
@@ -159,7 +159,7 @@ class Export:
 async def export_of(stack: AsyncExitStack, settings: Settings, journey: ModuleJourney) -> Export:
     """Open it until the stack is left; `journey` fetches what is not held."""
     transport, _, _ = outside(stack, settings, Hosts(rest=settings.host_rest))
-    state = await stack.enter_async_context(State(settings.state, settings.database))
+    state = await stack.enter_async_context(state_of(settings))
     clients = clients_of(settings, databases_of(settings, transport), state.heads)
     verifier = checker_of(settings, clients, state)
 

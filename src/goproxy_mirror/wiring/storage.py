@@ -14,8 +14,9 @@ import structlog
 from goproxy_mirror.config import Settings, StoreURL
 from goproxy_mirror.errors import SettingError, StorageError, StoreRefused
 from goproxy_mirror.observe import start_log
-from goproxy_mirror.ports import Storage
+from goproxy_mirror.ports import Ledger, Storage
 from goproxy_mirror.state.files import instance_id
+from goproxy_mirror.storage.ledger import FolderLedger
 from goproxy_mirror.storage.local import LocalStorage
 
 if TYPE_CHECKING:
@@ -84,6 +85,18 @@ async def _probe(settings: Settings, url: StoreURL) -> None:
             f'store = "{url}": several nodes share it, as database says, and the object store replaces what is there although it '
             "is told not to; allowed is one that honours If-None-Match (docs/stores.md), or one node without database"
         )
+
+
+async def ledger_of(settings: Settings) -> Ledger:
+    """The records beside the published files. Asks no bucket anything."""
+    if isinstance(settings.store, StoreURL):
+        from goproxy_mirror.storage.bucketledger import BucketLedger  # noqa: PLC0415 (as below)
+
+        return BucketLedger(remote_of(settings, settings.store))
+    ledger = FolderLedger(settings.store)
+    with suppress(StorageError):  # said again where it is written to
+        await asyncio.to_thread(ledger.reclaim)
+    return ledger
 
 
 def _bucket(settings: Settings, url: StoreURL) -> ObjectStorage:

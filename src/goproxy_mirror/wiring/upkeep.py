@@ -44,7 +44,9 @@ class Upkeep:
     git_cache_size: int
 
     async def run(self) -> None:
-        await asyncio.gather(self.doubts.load(), self.verifier.refresh(), self._restore())
+        await asyncio.gather(
+            self.doubts.load(), self.verifier.refresh(), self._restore(), self.state.catch_up()
+        )
         tidied = time.monotonic()
         told = AheadCounts()
         while True:
