@@ -75,7 +75,7 @@ async def test_without_the_database(tmp_path: Path, ledger: FolderLedger) -> Non
 
 async def test_damaged_pin_is_not_believed(tmp_path: Path, ledger: FolderLedger) -> None:
     """A pin that cannot be read stops what it is of, and says where it stands."""
-    await ledger.create("pins/corp.test/!secret/@v/v1.0.0.zip", b"{")
+    await ledger.create("pins/corp.test/!secret@v1.0.0.zip", b"{")
     async with State(tmp_path / "one", ledger=ledger) as state:
         with pytest.raises(StorageError, match="_state/pins"):
             await state.pins.pin(version("v1.0.0"), FileKind.ZIP, "h1:x=", ORIGIN)

@@ -9,7 +9,7 @@ from typing import Protocol
 class Ledger(Protocol):
     """What cannot be made again from the published files, kept where they are, below `_state/`; nobody is served from there.
 
-    Names are paths (`pins/corp.test/m/@v/v1.0.0.zip`). A record is created once and never changed. Raises `StorageError`.
+    Names are paths (`pins/corp.test/m@v1.0.0.zip`). A record is created once and never changed. Raises `StorageError`.
     """
 
     async def create(self, name: str, body: bytes) -> bytes:

@@ -15,7 +15,6 @@ from goproxy_mirror.module.path import ModulePath, unescape
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Home, Ledger, Pin, Pinned
 from goproxy_mirror.state.database import Database
-from goproxy_mirror.state.feed import stem_of
 
 if TYPE_CHECKING:
     from goproxy_mirror.state.session import Session
@@ -133,7 +132,8 @@ class SQLPins:
 
 
 def _name(mv: ModuleVersion, kind: FileKind) -> str:
-    return f"{_PLACE}{stem_of(mv)}{kind.value}"
+    # Not as a file of the store is named, so that no web server takes one for the other.
+    return f"{_PLACE}{mv.path.escaped}@{mv.version.escaped}{kind.value}"
 
 
 def _said(pin: Pin) -> bytes:
@@ -154,7 +154,7 @@ def _parsed(body: bytes) -> Pin:
 def _pinned(name: str, body: bytes) -> Pinned | None:
     """None for what is no pin: somebody put it there."""
     stem, dot, ending = name.removeprefix(_PLACE).rpartition(".")
-    path, _, version = stem.partition("/@v/")
+    path, _, version = stem.rpartition("@")
     try:
         mv = ModuleVersion(ModulePath.parse(unescape(path)), Version.parse(unescape(version)))
         return Pinned(mv, FileKind(dot + ending), _parsed(body))

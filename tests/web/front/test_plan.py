@@ -30,6 +30,7 @@ PLAN = Plan(Path("/store"), "127.0.0.1:1", Address("127.0.0.1", 2), prefix="/go.
         ("/github.com/Azure/x/@v/v1.0.0.zip", False),
         ("/golang.org/x/text/@v/.v0.3.0.zip", False),
         ("/.tmp/x/@v/v0.3.0.zip", False),
+        ("/_state/corp.test/x/@v/v0.3.0.zip", False),
         ("/sumdb/sum.golang.org/tile/8/0/000", False),
     ],
 )

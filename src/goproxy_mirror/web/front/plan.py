@@ -17,8 +17,9 @@ from goproxy_mirror.web.responses import FOR_EVER, JSON, TEXT, ZIP
 
 TYPES: Mapping[str, str] = {"info": JSON, "mod": TEXT, "zip": ZIP}
 HEADERS: Mapping[str, str] = {"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff"}
-FILE = r"(?:/[a-z0-9!_~-][a-z0-9!._~-]*)+/@v/v[0-9][a-z0-9!.+_-]*\.(?:info|mod|zip)"
-"""A decoded path of a published file: no element begins with a dot, none is empty, no letter is a capital."""
+FILE = r"/[a-z0-9][a-z0-9.-]*(?:/[a-z0-9!_~-][a-z0-9!._~-]*)*/@v/v[0-9][a-z0-9!.+_-]*\.(?:info|mod|zip)"
+"""A decoded path of a published file: no element begins with a dot, none is empty, no letter is a capital; the first has only
+what a module path begins with, and so is never the `_state` beside the files."""
 ODD = r"/\.|//|%2e|%2f|%5c|\x5c"
 """In the path as the client wrote it, in small or capital letters: a web server would tidy it up, and we refuse it."""
 MOST_DOUBTED = 1000
