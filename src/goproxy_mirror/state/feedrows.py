@@ -8,9 +8,9 @@ is due is looked for again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
 from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import feed, provenance
@@ -38,16 +38,22 @@ class FeedRows:
         at = time.time_ns() // 1000
         if last is not None:
             at = max(at, last + 1)
-        for number, stem in enumerate(stems):
-            self._connection.execute(
-                insert_into(self._connection, feed)
-                .values(stem=stem, at=at + number)
-                .on_conflict_do_update(
-                    index_elements=["stem"],
-                    set_={"at": at + number, "gone": None},
-                    where=or_(feed.c.at.is_(None), feed.c.gone.is_not(None)),
-                )
-            )
+        self._enter(
+            [(stem, at + number) for number, stem in enumerate(stems)],
+            where=or_(feed.c.at.is_(None), feed.c.gone.is_not(None)),
+        )
+
+    def _enter(self, rows: Sequence[tuple[str, int]], where: ColumnElement[bool] | None = None) -> None:
+        """Stems with their times; one that is there is changed where `where` holds."""
+        if not rows:
+            return
+        statement = insert_into(self._connection, feed)
+        self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["stem"], set_={"at": statement.excluded["at"], "gone": None}, where=where
+            ),
+            [{"stem": stem, "at": at} for stem, at in rows],
+        )
 
     def feed_page(self, since: int, limit: int, *, gone: bool) -> list[tuple[str, int]]:
         statement = select(feed.c.stem, feed.c.at).where(feed.c.at >= since)
@@ -59,9 +65,8 @@ class FeedRows:
     def feed_due(self, limit: int) -> list[str]:
         return list(self._connection.scalars(select(feed.c.stem).where(feed.c.at.is_(None)).limit(limit)))
 
-    def drop_due(self, stems: Iterable[str]) -> None:
-        for stem in stems:
-            self._connection.execute(delete(feed).where(feed.c.stem == stem, feed.c.at.is_(None)))
+    def drop_due(self, stems: Collection[str]) -> None:
+        self._connection.execute(delete(feed).where(feed.c.stem.in_(stems), feed.c.at.is_(None)))
 
     def _recorded(self, key: str) -> None:
         """A file was recorded: with both of them the version is due."""
@@ -81,14 +86,16 @@ class FeedRows:
             )
         )
 
-    def _dropped(self, key: str) -> None:
-        """A file is not published any more: without both of them the version is not held."""
-        stem, sibling = _version_of(key)
-        if not sibling:
+    def _dropped(self, keys: Iterable[str]) -> None:
+        """Files are not published any more: without both of them a version is not held."""
+        stems = {stem for stem, sibling in map(_version_of, keys) if sibling}
+        if not stems:
             return
-        self.drop_due([stem])
+        self.drop_due(stems)
         self._connection.execute(
-            update(feed).where(feed.c.stem == stem, feed.c.gone.is_(None)).values(gone=time.time_ns() // 1000)
+            update(feed)
+            .where(feed.c.stem.in_(stems), feed.c.gone.is_(None))
+            .values(gone=time.time_ns() // 1000)
         )
 
 

@@ -59,7 +59,7 @@ class FileRows(FeedRows):
 
     def drop_file(self, key: str) -> None:
         self._connection.execute(delete(provenance).where(provenance.c.key == key))
-        self._dropped(key)
+        self._dropped([key])
 
     def unproven(self) -> frozenset[str]:
         return frozenset(self._connection.scalars(select(provenance.c.key).where(UNPROVEN)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Subquery, and_, case, delete, func, or_, select, true, tuple_
 
 from goproxy_mirror.module.path import unescape
 from goproxy_mirror.ports import FileRecord, FoundFile, KeptVersion, StoreSize
@@ -67,8 +67,10 @@ class KeepRows(FileRows):
         return frozenset(plain[row.module, row.version] for row in rows)
 
     def drop_files(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self.drop_file(key)
+        for start in range(0, len(keys), _BATCH):
+            some = keys[start : start + _BATCH]
+            self._connection.execute(delete(provenance).where(provenance.c.key.in_(some)))
+            self._dropped(some)
 
     def files(self, keys: Sequence[str]) -> dict[str, FileRecord]:
         rows = self._connection.execute(select(provenance).where(provenance.c.key.in_(keys)))
@@ -126,18 +128,15 @@ class KeepRows(FileRows):
     def feed_late(self, stems: Sequence[tuple[str, float]], before: int, after: int) -> int:
         """`stems` in the order of their times; the time of the last one that is older than `before`, or `after`."""
         self.lock_feed()
-        last, rest = after, list[str]()
+        last, early, rest = after, list[tuple[str, int]](), list[str]()
         for stem, seen in stems:
             at = max(round(seen * 1_000_000), last + 1)
-            if at >= before:
+            if at < before:
+                last = at
+                early.append((stem, at))
+            else:
                 rest.append(stem)
-                continue
-            last = at
-            self._connection.execute(
-                insert_into(self._connection, feed)
-                .values(stem=stem, at=at)
-                .on_conflict_do_update(index_elements=["stem"], set_={"at": at, "gone": None})
-            )
+        self._enter(early)
         self.put_held(rest)
         return last
 
