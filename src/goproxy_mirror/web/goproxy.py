@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from goproxy_mirror import observe, protocol
-from goproxy_mirror.errors import NotFound
+from goproxy_mirror.errors import NotFound, StorageError
 from goproxy_mirror.mirror.answers import FileAnswer
 from goproxy_mirror.protocol import SumDB
 from goproxy_mirror.web.failures import failure_response
@@ -48,7 +48,13 @@ class GoProxy:
         if isinstance(answer, FileAnswer):
             if self._touch is not None:
                 self._touch(request.key)
-            response = file_response(answer, incoming)
+            try:
+                response = file_response(answer, incoming)
+            except StorageError:
+                # Somebody may have taken it out of the store since it was found (`prune`): then it is fetched anew.
+                again = await self._modules.answer(request, fetch=fetch)
+                assert isinstance(again, FileAnswer)
+                response = file_response(again, incoming)
             await response.fetch()
             return response
         return text_response(answer, incoming)
