@@ -27,7 +27,6 @@ from goproxy_mirror.state.tables import feed, provenance, uses
 ORIGIN = Home("origin", "https://x.test/m")
 PROOF = Proof("h1:known=", "sum.test", 7)
 OpenState = Callable[[], State]
-MANY = 100_000
 
 
 def mv(number: int, path: str = "x.test/M") -> ModuleVersion:
@@ -179,9 +178,9 @@ async def test_writer_that_was_late_is_not_missed(state: State, open_state: Open
     assert [*first, *second] == [str(mv(3)), str(mv(2))]
 
 
-def _insert(folder: str, number: int, count: int, start: Any, done: Connection) -> None:
+def _insert(folder: str, url: str, number: int, count: int, start: Any, done: Connection) -> None:
     async def run() -> None:
-        async with State(Path(folder)) as state:
+        async with State(Path(folder), url) as state:
             await state.feed.due(1)
             await asyncio.to_thread(start.wait, 60)
             for n in range(count):
@@ -191,32 +190,36 @@ def _insert(folder: str, number: int, count: int, start: Any, done: Connection) 
     asyncio.run(run())
 
 
-async def test_readers_miss_nothing_of_many(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("backend", "many"), [("sqlite", 100_000), ("postgresql", 10_000)])
+async def test_readers_miss_nothing_of_many(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str, many: int
+) -> None:
     """Of 100,000 versions, and of those that several processes add meanwhile, who pages by the last time sees each once."""
     folder, processes, count = tmp_path / "state", 3, 60
-    rows = [{"stem": f"x.test/m{n % 997}/@v/v0.{n}.0", "at": n + 1} for n in range(MANY)]
-    async with State(folder) as state:
+    url = request.getfixturevalue("postgres").database() if backend == "postgresql" else ""
+    rows = [{"stem": f"x.test/m{n % 997}/@v/v0.{n}.0", "at": n + 1} for n in range(many)]
+    async with State(folder, url) as state:
         await state._database.write(lambda session: session._connection.execute(insert(feed), rows))
         context = multiprocessing.get_context("spawn")
         start = context.Barrier(processes + 1)
         pipes = [context.Pipe() for _ in range(processes)]
         workers = [
-            context.Process(target=_insert, args=(str(folder), number, count, start, there))
+            context.Process(target=_insert, args=(str(folder), url, number, count, start, there))
             for number, (_, there) in enumerate(pipes)
         ]
         for worker in workers:
             worker.start()
         try:
             seen, since, late = list[str](), 0, False
-            while len(seen) < MANY - 4000:
+            while len(seen) < many - 4000:
                 found, since = await read_on(state, since, 2000)
                 seen += found
             await asyncio.to_thread(start.wait, 60)
             while True:
                 ended = all(here.poll() for here, _ in pipes)
-                found, since = await read_on(state, since, 7 if len(seen) > MANY else 2000)
+                found, since = await read_on(state, since, 7 if len(seen) > many else 2000)
                 seen += found
-                late = late or (len(seen) > MANY and not ended)
+                late = late or (len(seen) > many and not ended)
                 if ended and not found:
                     break
         finally:
@@ -224,6 +227,6 @@ async def test_readers_miss_nothing_of_many(tmp_path: Path) -> None:
                 worker.join(60)
                 worker.kill()
     added = {str(mv(n, f"new.test/m{number}")) for number in range(processes) for n in range(count)}
-    assert len(seen) == len(set(seen)) == MANY + processes * count
+    assert len(seen) == len(set(seen)) == many + processes * count
     assert added <= set(seen)
     assert late, "the reader came after all writers, which shows nothing"
