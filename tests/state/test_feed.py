@@ -195,7 +195,7 @@ async def test_readers_miss_nothing_of_many(
     request: pytest.FixtureRequest, tmp_path: Path, backend: str, many: int
 ) -> None:
     """Of 100,000 versions, and of those that several processes add meanwhile, who pages by the last time sees each once."""
-    folder, processes, count = tmp_path / "state", 3, 60
+    folder, processes, count = tmp_path / "state", 2, 40
     url = request.getfixturevalue("postgres").database() if backend == "postgresql" else ""
     rows = [{"stem": f"x.test/m{n % 997}/@v/v0.{n}.0", "at": n + 1} for n in range(many)]
     async with State(folder, url) as state:
