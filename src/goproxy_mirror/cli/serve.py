@@ -8,6 +8,7 @@ import typer
 from goproxy_mirror.cli.address import client_url, export_line
 from goproxy_mirror.cli.options import EVERY_PANEL, with_settings
 from goproxy_mirror.config import Loaded, Settings
+from goproxy_mirror.config.memory import spare_memory
 
 
 @with_settings(*EVERY_PANEL)
@@ -22,7 +23,8 @@ def serve(loaded: Loaded) -> int:
       goproxy-mirror serve --upstream-for 'corp.example/*=direct'
       goproxy-mirror serve --mirror 'go.example/{r}=https://github.com/example/{r}'
     """
-    from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
+    spare_memory()
+    from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it, and its libraries hear the line above)
 
     return app.serve(loaded.settings, announce=lambda url: _announce(loaded.settings, url))
 

@@ -28,7 +28,7 @@ MAX_BYTES = 500 << 20
 MAX_FILES = 500_000
 """Files in one zip; none that is known comes near, and their list is held in memory."""
 
-_PIECE = 1 << 20
+_PIECE = 1 << 17
 _STORED, _DEFLATED = 0, 8
 _DESCRIPTOR_FLAG = 0x8
 _KNOWN_FLAGS = 0x2 | 0x4 | _DESCRIPTOR_FLAG | 0x800

@@ -48,7 +48,7 @@ MOST_REDIRECTS = 10
 ERROR_LIMIT = 64 << 10
 """Bytes that are read of an answer that is no success."""
 
-_BATCH = 1 << 20
+_BATCH = 1 << 18
 _LAST_RESORT = 1.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -380,7 +380,7 @@ class Transport:
         return body[:limit], False
 
     async def _batches(self, response: Response, target: Target, *, limit: int) -> AsyncIterator[list[bytes]]:
-        """The body in lists of about 1 MiB, each worth a thread's while."""
+        """The body in lists of about 256 KiB, each worth a thread's while."""
         answers.refuse_announced(response, target, limit)
         size = held = 0
         batch: list[bytes] = []

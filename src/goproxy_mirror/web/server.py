@@ -39,6 +39,8 @@ from goproxy_mirror.web.worker import MakeApp, load
 _SPARE_FILES = 512
 """Open files that a worker needs for its other work, beside one for every connection."""
 _HEADER_BUFFER = 64 * 1024
+_READERS = 16
+"""Threads of a worker that read large files; each that has ever read one keeps some memory, and Granian would start 512."""
 _OWN_LOG: dict[str, Any] = {
     "version": 1,
     "incremental": True,
@@ -233,6 +235,7 @@ def _settings(options: ServerOptions) -> dict[str, Any]:
         "http": HTTPModes.auto if files is not None and options.http2 else HTTPModes.http1,
         "websockets": False,
         "backpressure": _connections(options.connections),
+        "runtime_blocking_threads": _READERS,
         "http1_settings": HTTP1Settings(
             header_read_timeout=max(1, round(options.header_timeout * 1000)), max_buffer_size=_HEADER_BUFFER
         ),
