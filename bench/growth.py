@@ -1,7 +1,7 @@
 """Whether a store that has grown is as fast as a new one: a hit, a list, a miss, and the start.
 
 A store of N versions is made once and kept: three files for each version, in modules of a hundred versions, and a row of the
-state for each file, as publishing them would have left. One with a million versions has three million files.
+state for each file and each version, as publishing them would have left. One with a million versions has three million files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from bench import load
 from bench.figures import Measure, Target
-from bench.filled import SMALL, TIME, herd_module
+from bench.filled import TIME, herd_module
 from bench.kept import kept_folder
 from bench.servers import Launch, Place, Server, ours
 from bench.setting import Setting
@@ -27,6 +27,7 @@ SIZES = {"10^3": 1_000, "10^5": 100_000, "10^6": 1_000_000}
 _LINKS = 30_000
 """A file has this many names at most; file systems allow 65,000."""
 _MISSES = 100
+_LISTS = 30
 _SPREAD = 500
 _EACH = 100
 
@@ -113,6 +114,13 @@ def _record(file: Path, size: int) -> None:
         with connection:
             marks = ", ".join("?" * 10)
             connection.executemany(f"INSERT INTO provenance ({columns}) VALUES ({marks})", rows)
+            connection.executemany(
+                "INSERT INTO feed (stem, at) VALUES (?, ?)",
+                (
+                    (f"{path}/@v/{version}", 1_700_000_000_000_000 + number)
+                    for number, (path, version) in enumerate(_versions(size))
+                ),
+            )
     finally:
         connection.close()
 
@@ -150,8 +158,8 @@ def _restore(data: Path, kept: Path) -> None:
 def _ask(setting: Setting, server: Server, name: str, size: int) -> None:
     add = setting.figures.add
     server.get("/readyz")
-    first = _timed(server, [f"/{SMALL}/@v/list"])
-    add(NAME, name, "ms", list=first * 1e3)
+    lists = [f"/{herd_module(_MISSES + number)}/@v/list" for number in range(_LISTS)]
+    add(NAME, name, "ms", list=_timed(server, lists) * 1e3)
     # As many paths from a large store as from a small one: what grows is the store, not what is asked.
     spread = [
         f"/{path}/@v/{version}.mod" for path, version in islice(_versions(size), 0, None, size // _SPREAD)
