@@ -9,9 +9,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import url2pathname
 
-from goproxy_mirror.config.values import redact
+from goproxy_mirror.config.values import file_path, redact
 from goproxy_mirror.errors import SettingError
 from goproxy_mirror.module.patterns import PathPattern, expand
 from goproxy_mirror.module.sshaddress import ALLOWED, SSHAddress, is_ssh
@@ -174,7 +173,7 @@ def _right_side(right: str) -> str:
     parts = _split(right)
     if parts is None or "@" in parts.netloc:
         raise ValueError(f'"{redact(right)}": {_RIGHT}')
-    if parts.scheme == "file" and not parts.netloc and Path(url2pathname(parts.path)).is_absolute():
+    if parts.scheme == "file" and not parts.netloc and file_path(parts.path).is_absolute():
         return right
     if parts.scheme != "https" or not parts.hostname:
         raise ValueError(f'"{redact(right)}": {_RIGHT}')

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import url2pathname
 
-from goproxy_mirror.config.values import VEIL, redact, without_userinfo
+from goproxy_mirror.config.values import VEIL, file_path, redact, without_userinfo
 
 DEFAULT_UPSTREAM = "https://goproxy.io|https://goproxy.cn|direct"
 
@@ -99,7 +98,7 @@ def _step(element: str, shown: str, *, fall_through_on_any: bool) -> UpstreamSte
 
 def _file_path(shown: str, url: str, parts: SplitResult) -> Path:
     """The folder of a file:// upstream, which has nothing but a path (as cmd/go's newProxyRepo has it)."""
-    path = Path(url2pathname(parts.path))
+    path = file_path(parts.path)
     if parts.netloc or parts.query or parts.fragment or "?" in url or "#" in url or not path.is_absolute():
         raise ValueError(f'"{shown}" is no file:// URL of an absolute path; allowed is file:///srv/cache')
     return path

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from goproxy_mirror.module.patterns import is_glob
 from goproxy_mirror.module.sshaddress import is_plain_file
@@ -266,6 +267,15 @@ def parse_path(value: object) -> Path:
         return Path(value).expanduser().absolute()
     except RuntimeError:
         raise ValueError("no home folder is known here; allowed is an absolute path") from None
+
+
+def file_path(path: str) -> Path:
+    """The path of a file:// URL, as a path of this system."""
+    if os.name == "nt":
+        from urllib.request import url2pathname  # noqa: PLC0415 (brings all of http.client, for Windows alone)
+
+        return Path(url2pathname(path))
+    return Path(unquote(path))
 
 
 def parse_outgoing_proxy(value: object) -> str:

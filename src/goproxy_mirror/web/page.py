@@ -7,21 +7,12 @@ import re
 from hashlib import sha256
 from typing import Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from goproxy_mirror import __version__
 from goproxy_mirror.web.incoming import Incoming
 from goproxy_mirror.web.responses import HTML, Headers, Response, body_response
 
 Language = Literal["en", "zh"]
 
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("goproxy_mirror.web"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 _NOTHING_ELSE = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _PLAIN_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 """Narrower than what a Host header may be: the page is copied into shells, where `$` or `;` would mean something."""
@@ -42,26 +33,28 @@ class Page:
         self._public_url = public_url
         self._instance = instance
         self._https = https
-        style = _ENVIRONMENT.get_template("page.css").render()
-        self._style = style
+
+    async def __call__(self, incoming: Incoming) -> Response:
+        """Render the page for one visitor."""
+        from goproxy_mirror.web.rendering import rendered  # noqa: PLC0415 (a start need not wait for Jinja)
+
+        style = rendered("page.css")
         digest = base64.b64encode(sha256(style.encode()).digest()).decode()
-        self._headers: Headers = [
+        headers: Headers = [
             ("content-security-policy", f"default-src 'none'; style-src 'sha256-{digest}'; {_NOTHING_ELSE}"),
             ("referrer-policy", "no-referrer"),
             ("vary", "accept-language"),
         ]
-
-    async def __call__(self, incoming: Incoming) -> Response:
-        """Render the page for one visitor."""
         language = chosen_language(incoming.query, incoming.headers.get("accept-language", ""))
-        body = _ENVIRONMENT.get_template(f"page.{language}.html").render(
-            style=self._style,
+        body = rendered(
+            f"page.{language}.html",
+            style=style,
             url=self._url(incoming),
             prefix=self._prefix,
             version=__version__,
             instance=self._instance,
         )
-        return body_response(200, body.encode(), HTML, "private, no-cache", self._headers)
+        return body_response(200, body.encode(), HTML, "private, no-cache", headers)
 
     def _url(self, incoming: Incoming) -> str:
         if self._public_url is not None:
