@@ -54,8 +54,9 @@ def test_go_command(tmp_path: Path, modules: Modules, command: Command) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (go.work / "go.sum").read_text() == modules.go_sum
-    assert done.stderr.splitlines()[-1].startswith("goproxy-mirror: fetched ")
-    assert " files from file://" in done.stderr.splitlines()[-1]
+    told = [line for line in done.stderr.splitlines() if line.startswith("goproxy-mirror: fetched ")]
+    assert len(told) == 1
+    assert " files from file://" in told[0]
 
 
 def test_only_goproxy_is_set(command: Command) -> None:
