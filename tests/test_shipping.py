@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 IN_TWO_LANGUAGES = [
     ("README.md", "README.zh-CN.md"),
     ("docs/deployment.md", "docs/deployment.zh-CN.md"),
+    ("docs/keeping.md", "docs/keeping.zh-CN.md"),
     ("docs/proof.md", "docs/proof.zh-CN.md"),
     ("docs/toolchains-and-vulndb.md", "docs/toolchains-and-vulndb.zh-CN.md"),
 ]

@@ -34,14 +34,22 @@ def data(tmp_path: Path) -> Path:
         (("prune", "--match", "x.test/m@v2.0.0"), '"x.test/m@v2.0.0": '),
         (("prune", "x.test/m", "--max-size", "1"), "unexpected extra argument"),
         (("prune", "--max-size", "1"), "reindex` writes down what it holds"),
+        (("prune", "--unused-for", "1d", "--config", "front.toml"), 'with front = "nginx" most requests'),
+        (("prune", "--unused-for", "1d", "--no-track-use"), "with track_use = false nobody counts"),
         (("reindex", "x.test/m"), "unexpected extra argument"),
         (("reindex", "--store", "nowhere"), "there is no such folder"),
     ],
 )
 def test_what_cannot_be_meant(
-    data: Path, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+    data: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    said: str,
 ) -> None:
     """Status 2, and one line that says what is allowed."""
+    monkeypatch.chdir(data.parent)
+    Path("front.toml").write_text('front = "nginx"\n')
     assert status_of([*arguments, "--data", str(data)]) == 2
     err = capfd.readouterr().err
     assert said in err

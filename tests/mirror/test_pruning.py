@@ -151,6 +151,7 @@ async def test_rules_narrow(kept: Kept) -> None:
         every[3],
     ]
     assert await kept.chosen(Rules(matching=selected("b.test/M@v1.0.0"))) == [every[2]]
+    assert await kept.chosen(Rules(max_size=250, by_age=True)) == [every[3], every[2]]
     assert await kept.chosen(Rules(max_size=400)) == []
     assert await kept.chosen(Rules(max_size=399)) == every[:1]
     assert await kept.chosen(Rules(max_size=250)) == every[:2]

@@ -74,6 +74,11 @@ def prune(
       goproxy-mirror prune --max-size 50GB --keep 'corp.example/*' --yes
       goproxy-mirror prune --match 'github.com/x/*' --older-than 90d --zips-only --yes
     """
+    unknown = _why_uses_are_unknown(loaded.settings)
+    if unknown and unused_for:
+        raise SettingError(
+            f"prune: --unused-for: {unknown}; allowed are --older-than, --max-size and --match"
+        )
     rules = Rules(
         older_than=_read("--older-than", older_than, seconds(0, _LONGEST)),
         unused_for=_read("--unused-for", unused_for, seconds(0, _LONGEST)),
@@ -81,8 +86,9 @@ def prune(
         matching=tuple(Selection.parse(text) for text in match or ()),
         keep=tuple(Selection.parse(text) for text in keep or ()),
         zips_only=zips_only,
+        by_age=bool(unknown),
     )
-    narrowing = [each.name for each in fields(rules) if each.name not in {"keep", "zips_only"}]
+    narrowing = [each.name for each in fields(rules) if each.name not in {"keep", "zips_only", "by_age"}]
     if all(getattr(rules, name) in {None, ()} for name in narrowing):
         raise SettingError(
             "prune: it has to be said what is to go; allowed are --older-than, --unused-for, --max-size and --match"
@@ -91,6 +97,13 @@ def prune(
         return asyncio.run(_prune(quietly(loaded), rules, yes=yes, as_json=as_json))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # by SIGTERM
+
+
+def _why_uses_are_unknown(settings: Settings) -> str:
+    """Why nobody can say what is asked for; empty where it is known."""
+    if settings.front != "off":
+        return f'with front = "{settings.front}" most requests are answered there, and counted by nobody'
+    return "" if settings.track_use else "with track_use = false nobody counts what is asked for"
 
 
 def _read(flag: str, text: str, parse: Callable[[object], T]) -> T | None:

@@ -87,14 +87,13 @@ class PruneReport:
                 "verdict": word,
                 "reason": reason or None,
                 "bytes": chosen.size,
-                "used": at(chosen.last),
+                "used": None if self._plan.rules.by_age else at(chosen.last),
                 "seen": at(chosen.seen),
             }
             say_json(said)
             return
-        about = (
-            reason or f"{size(chosen.size)}, here since {day(chosen.seen)}, not used since {day(chosen.last)}"
-        )
+        unused = "" if self._plan.rules.by_age else f", not used since {day(chosen.last)}"
+        about = reason or f"{size(chosen.size)}, here since {day(chosen.seen)}{unused}"
         what = ".zip" if self._plan.rules.zips_only else ""
         line = Text.assemble((f"{word:<9}", style), f"{chosen.name}{what}: {about}")
         # Where both are the same terminal, the line belongs above the bar.

@@ -33,7 +33,8 @@ class Rules:
     """What is to go; each one that is set narrows it. `matching` nothing means everything; `keep` counts before all others.
 
     `older_than` and `unused_for` are in seconds. `max_size` in bytes: of all that fits, those that were not asked for the longest
-    go first, until the store is no larger. `zips_only`: of each version the zip, which is what is large.
+    go first, until the store is no larger. `zips_only`: of each version the zip, which is what is large. `by_age`: nothing is
+    believed of uses, so those go first that came the longest ago.
     """
 
     older_than: float | None = None
@@ -42,6 +43,7 @@ class Rules:
     matching: Sequence[Selection] = ()
     keep: Sequence[Selection] = ()
     zips_only: bool = False
+    by_age: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Pruning:
                 plan.size += chosen.size
                 left -= chosen.size
 
-        await self._records.each_version(choose, zips=rules.zips_only)
+        await self._records.each_version(choose, zips=rules.zips_only, by_age=rules.by_age)
         return plan
 
     async def carry_out(self, plan: Plan) -> AsyncIterator[Outcome]:
@@ -227,8 +229,8 @@ def _chosen(version: KeptVersion, rules: Rules, now: float, tracked: float) -> C
     if size is None:
         return None
     days = [version.zip_day] if rules.zips_only else [version.day, version.zip_day]
-    known = [day for day in days if day is not None]
-    last = max(known) * _DAY if known else max(version.seen, tracked)
+    known = [day for day in days if day is not None and not rules.by_age]
+    last = max(known) * _DAY if known else version.seen if rules.by_age else max(version.seen, tracked)
     if rules.older_than is not None and version.seen > now - rules.older_than:
         return None
     # Of the day of the last use nobody knows the hour.

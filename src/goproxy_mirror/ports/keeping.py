@@ -54,8 +54,11 @@ class KeepingRecords(Protocol):
 
     async def sizes(self) -> StoreSize: ...
 
-    async def each_version(self, work: Callable[[Iterator[KeptVersion]], T], *, zips: bool) -> T:
-        """What `work` makes of all versions, those that were not asked for the longest first (with `zips`: whose zip was not).
+    async def each_version(
+        self, work: Callable[[Iterator[KeptVersion]], T], *, zips: bool, by_age: bool = False
+    ) -> T:
+        """What `work` makes of all versions, those that were not asked for the longest first (with `zips`: whose zip was not;
+        `by_age`: that came the longest ago).
 
         It runs in a thread, in one transaction.
         """

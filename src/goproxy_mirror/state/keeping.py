@@ -20,8 +20,10 @@ class SQLKeeping:
     async def sizes(self) -> StoreSize:
         return await self._database.read(lambda session: session.sizes())
 
-    async def each_version(self, work: Callable[[Iterator[KeptVersion]], T], *, zips: bool) -> T:
-        return await self._database.read(lambda session: work(session.each_version(zips=zips)))
+    async def each_version(
+        self, work: Callable[[Iterator[KeptVersion]], T], *, zips: bool, by_age: bool = False
+    ) -> T:
+        return await self._database.read(lambda session: work(session.each_version(zips=zips, by_age=by_age)))
 
     async def used(self, stems: Collection[str]) -> Mapping[str, tuple[int | None, int | None]]:
         return await self._database.read(lambda session: session.used(stems))

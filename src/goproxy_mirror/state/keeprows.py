@@ -34,10 +34,10 @@ class KeepRows(FileRows):
         ).scalar_one_or_none()
         return StoreSize(count, int(size), tracked)
 
-    def each_version(self, *, zips: bool) -> Iterator[KeptVersion]:
+    def each_version(self, *, zips: bool, by_age: bool) -> Iterator[KeptVersion]:
         """Streamed, so that it takes no more memory for a large store than for a small one."""
         versions = _versions()
-        days = [uses.c.zip_day] if zips else [uses.c.day, uses.c.zip_day]
+        days = [] if by_age else [uses.c.zip_day] if zips else [uses.c.day, uses.c.zip_day]
         last = versions.c.seen / 86400
         for day in days:
             last = case((day > last, day), else_=last)
