@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.module.path import ModulePath
+from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileCounts, Home, Proof, Provenance
 from goproxy_mirror.state import provenance
 from goproxy_mirror.state.database import Database
@@ -231,3 +233,29 @@ async def test_cancelled_record_is_written_all_the_same(state: State, open_state
     await asyncio.gather(*tasks, return_exceptions=True)
     await state.catch_up()
     assert len(await state.provenance.unproven()) == 50
+
+
+async def test_what_waits_outlives_its_process(
+    open_state: OpenState, tmp_path: Path, failing: Failing
+) -> None:
+    """What a killed process could not write is written by the next one of its node, and by nobody while that one lives."""
+    killed = open_state()
+    await killed.provenance.record(ZIP, ORIGIN, size=3, proof=PROOF)
+    await killed.provenance.proved(MOD, PROOF)
+    await killed.provenance.record(INFO, ORIGIN, size=1, proof=None)
+    await killed.provenance.held(ModuleVersion(ModulePath("x.test/M"), Version("v1.0.0")))
+    failing.on = False
+    async with open_state() as other:
+        await other.catch_up()
+        assert await other.provenance.of(ZIP) is None
+        killed.provenance.close()
+        (spool,) = (tmp_path / "state/spool").glob("*.jsonl")
+        with spool.open("a") as torn:
+            torn.write('{"key": "x.te')
+        await other.catch_up()
+        record = await other.provenance.of(ZIP)
+        assert record is not None
+        assert (record.home, record.size, record.proof) == (ORIGIN, 3, PROOF)
+        assert await other.provenance.counts() == FileCounts(infos=1, proven=2, unproven=0)
+        assert [entry.path for entry in await other.feed.page(0, 10, gone=False)] == ["x.test/M"]
+    assert list((tmp_path / "state/spool").glob("*.jsonl")) == []

@@ -18,6 +18,7 @@ from goproxy_mirror.state.keeping import SQLKeeping
 from goproxy_mirror.state.pins import SQLPins
 from goproxy_mirror.state.provenance import SQLProvenance
 from goproxy_mirror.state.records import SQLHealth, SQLLies, SQLTreeHeads
+from goproxy_mirror.state.spool import Spool
 from goproxy_mirror.state.uses import SQLUses
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ class State:
         heads = SQLTreeHeads(self._database)
         self.heads = CopiedTreeHeads(heads, folder / "heads") if url else heads
         self.health = SQLHealth(self._database)
-        self.provenance = SQLProvenance(self._database)
+        self.provenance = SQLProvenance(self._database, Spool(folder / "spool"))
         self.feed = SQLFeed(self._database)
         self.keeping = SQLKeeping(self._database)
         self.uses = SQLUses(self._database)
@@ -58,6 +59,7 @@ class State:
         try:
             await self.catch_up()
         finally:
+            self.provenance.close()
             await self._database.aclose()
 
     async def catch_up(self) -> None:
