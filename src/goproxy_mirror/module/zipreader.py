@@ -4,21 +4,23 @@ Programs disagree on what a sloppy zip holds: which of two entries of one name c
 begins, whether the sizes in front of the data or those in the directory are true. A file that passed here as
 one thing could be unpacked as another, so whatever can be read in two ways is refused: this reader wants the
 entries one behind the other from the first byte, their directory right behind them, and nothing else. Sizes
-and checksums are held against the data, which zlib unpacks: it takes the same streams as Go does, where faster libraries
-let some pass that no Go command could unpack.
+and checksums are held against the data, which zlib-ng unpacks: it takes the same streams as zlib and Go do, where ISA-L
+lets some pass that no Go command could unpack.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 from isal import isal_zlib
+from zlib_ng import zlib_ng
 
 from goproxy_mirror.errors import SourceUnavailable
 
@@ -28,7 +30,11 @@ MAX_BYTES = 500 << 20
 MAX_FILES = 500_000
 """Files in one zip; none that is known comes near, and their list is held in memory."""
 
+_DAMAGED = cast("type[Exception]", zlib_ng.error)  # its stub takes the class for an instance
 _PIECE = 1 << 17
+_SMALL = 1 << 20
+"""Bytes of a zip that is read into memory at once."""
+
 _STORED, _DEFLATED = 0, 8
 _DESCRIPTOR_FLAG = 0x8
 _KNOWN_FLAGS = 0x2 | 0x4 | _DESCRIPTOR_FLAG | 0x800
@@ -65,6 +71,9 @@ class ZipReader:
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("rb")
+        if os.fstat(self._file.fileno()).st_size <= _SMALL:
+            with self._file as file:  # each of its entries is looked for in three places
+                self._file = io.BytesIO(file.read(_SMALL + 1))
         try:
             self.members: tuple[Member, ...] = _members(self._file)
         except BaseException:
@@ -102,14 +111,16 @@ class ZipReader:
             yield piece
 
     def _inflated(self, member: Member) -> Iterator[bytes]:
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        inflate = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS)
         try:
             for packed in self._packed(member):
                 piece = inflate.decompress(packed, _PIECE)
                 while piece:
                     yield piece
+                    if inflate.eof:
+                        break
                     piece = inflate.decompress(inflate.unconsumed_tail, _PIECE)
-        except zlib.error:
+        except _DAMAGED:
             raise InvalidZip(f"{member.name!a} is not deflated as the zip's directory says") from None
         if not inflate.eof or inflate.unused_data:
             raise InvalidZip(
