@@ -52,6 +52,20 @@ async def test_what_was_used_longest_ago_goes_first(tier: Tier) -> None:
     assert [path.exists() for path in paths] == [True, False, *[True] * 9]
 
 
+async def test_giant_does_not_push_the_rest_out(tmp_path: Path) -> None:
+    """A file of more than half of the room goes before the others, although it was used last."""
+    tier = Tier(tmp_path / "tier", 150)
+    tier.open()
+    giant, small = (
+        await place(tier, "a/@v/v1.zip", used=LONG_AGO - 1),
+        await place(tier, "a/@v/v1.mod", used=LONG_AGO),
+    )
+    small.write_bytes(bytes(60))
+    os.utime(small, (time.time() - LONG_AGO, 1))
+    await tier.sweep()
+    assert (giant.exists(), small.exists()) == (False, True)
+
+
 async def test_what_is_in_use_stays(tier: Tier) -> None:
     """Somebody may be about to send what was just looked at, however small the folder."""
     paths = [await place(tier, f"a/@v/v{n}.zip") for n in range(20)]

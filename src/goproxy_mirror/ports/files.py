@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -32,16 +32,14 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A published file that is elsewhere and stays there; `size` and `modified` as a `StoredFile` has them.
+    """A published file that its store sends itself; `size` and `modified` as a `StoredFile` has them.
 
-    `part` brings its bytes from a start up to an end, in pieces; `url`, where there is one, gives them to anybody for a few
-    minutes. `part` raises `StorageError`, at once or in between.
+    `url` gives it to whoever has the URL, for a few minutes.
     """
 
     size: int
     modified: float
-    part: Callable[[int, int], Awaitable[AsyncIterator[bytes]]]
-    url: str | None = None
+    url: str
 
 
 class Storage(Protocol):
@@ -62,7 +60,7 @@ class Storage(Protocol):
         ...
 
     async def offer(self, key: str) -> StoredFile | RemoteFile | None:
-        """The file as a client is to be sent it: like `find`, but what is large may stay where it is."""
+        """The file as a client is to be sent it: like `find`, but its store may send what is large."""
         ...
 
     async def measure(self, key: str) -> tuple[int, float] | None:

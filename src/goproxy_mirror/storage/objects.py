@@ -34,6 +34,8 @@ _SIGNED_FOR = 300.0
 _WRITER_FOR = 600.0
 """Seconds for which a node that said that it writes counts as writing."""
 _WRITER_SAYS = 60.0
+_READY_FOR = 5.0
+"""Seconds between two trials: whoever balances load asks often, and each of them is paid for."""
 _FORGOTTEN = 24 * 3600.0
 """Seconds after which an unfinished upload is nobody's."""
 
@@ -66,6 +68,7 @@ class ObjectStorage:
         self._large = large
         self._honours: Honours | None = None
         self._said_writer = 0.0
+        self._ready_until = 0.0
         self._tasks: dict[str, asyncio.Task[object]] = {}
 
     async def __aenter__(self) -> ObjectStorage:
@@ -94,19 +97,16 @@ class ObjectStorage:
         return self._tier.look(key) or await self._joined(key, partial(self._bring, key))
 
     async def offer(self, key: str) -> StoredFile | RemoteFile | None:
-        """The file as a client is to have it: from here, or past this machine where it is large."""
+        """The file as a client is to have it: from here, or by a URL of the bucket where it is large."""
         stored = self.look(key)
-        if stored is not None or not key.endswith(FileKind.ZIP.value):
+        if stored is not None or self._redirect_above is None or not key.endswith(FileKind.ZIP.value):
             return stored or await self.find(key)
         meta = await self._joined(f"{key} size", partial(self._remote.head, key))
         if meta is None:
             return None
-        if self._redirect_above is not None and meta.size >= self._redirect_above:
-            url = await self._remote.signed(key, _SIGNED_FOR)
-            return RemoteFile(meta.size, meta.modified, partial(self._remote.part, key), url)
-        if meta.size > self._tier.size // 2:
-            return RemoteFile(meta.size, meta.modified, partial(self._remote.part, key))
-        return await self.find(key)
+        if meta.size < self._redirect_above:
+            return await self.find(key)
+        return RemoteFile(meta.size, meta.modified, await self._remote.signed(key, _SIGNED_FOR))
 
     async def measure(self, key: str) -> tuple[int, float] | None:
         meta = await self._remote.head(_checked(key))
@@ -167,8 +167,11 @@ class ObjectStorage:
         await self._tier.drop(key)
 
     async def ready(self) -> None:
-        """Whether a file could be published now; raises `StorageError`."""
+        """Whether a file could be published now, or could a moment ago; raises `StorageError`."""
+        if time.monotonic() < self._ready_until:
+            return
         await self._joined("ready", partial(self._remote.put, f"_state/ready/{self._instance}", b"ready"))
+        self._ready_until = time.monotonic() + _READY_FOR
 
     async def probe(self) -> Honours:
         """Try whether what is there can be replaced by who must not; raises `StorageError`, `StoreRefused` among them."""

@@ -131,13 +131,6 @@ class Remote:
                     return None
         return _meta(result), self._pieces(key, result)
 
-    async def part(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to `end`, in pieces."""
-        with _told(f"read {key}"):
-            async with asyncio.timeout(self.limits.answer):
-                result = await self._reads.get_async(key, options={"range": (start, end)})
-        return self._pieces(key, result)
-
     async def _pieces(self, key: str, result: obstore.GetResult) -> AsyncIterator[bytes]:
         stream = result.stream(min_chunk_size=_CHUNK)
         while True:

@@ -161,7 +161,8 @@ def _place(staged: Path, path: Path, modified: float) -> StoredFile:
 
 
 def _sweep(folder: Path, size: int, *, half: bool) -> None:
-    files = sorted(_files(folder))
+    # What takes more than half of the room would push everything else out, and goes first.
+    files = sorted(_files(folder), key=lambda file: (file[1] <= size // 2, file))
     held = sum(each for _, each, _ in files)
     size = min(size, held // 2) if half else size
     now = time.time()

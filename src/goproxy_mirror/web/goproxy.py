@@ -49,12 +49,10 @@ class GoProxy:
             if self._touch is not None:
                 self._touch(request.key)
             try:
-                response = file_response(answer, incoming)
+                return file_response(answer, incoming)
             except StorageError:
                 # Somebody may have taken it out of the store since it was found (`prune`): then it is fetched anew.
                 again = await self._modules.answer(request, fetch=fetch)
                 assert isinstance(again, FileAnswer)
-                response = file_response(again, incoming)
-            await response.fetch()
-            return response
+                return file_response(again, incoming)
         return text_response(answer, incoming)

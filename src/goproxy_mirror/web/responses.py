@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
@@ -47,8 +46,6 @@ class Response:
     `length` is the body's length in bytes, which HEAD announces and does not send; `source` is for the log. `file` is the file
     whose whole content this is, with what lets the same be answered again while it is there; `same_for` are the seconds for which
     the same may be answered again where there is none.
-
-    `remote` is what the bytes are asked of where they are elsewhere, and `pieces` are those bytes once they are.
     """
 
     status: int
@@ -61,8 +58,6 @@ class Response:
     source: str | None = None
     file: tuple[StoredFile, Lasting] | None = None
     same_for: float = 0.0
-    remote: RemoteFile | None = None
-    pieces: AsyncIterator[bytes] | None = None
 
     def send(self, wire: Wire, method: str) -> None:
         """Give it to the server, which sends it after this returns."""
@@ -74,18 +69,6 @@ class Response:
             wire.response_file(self.status, self.headers, self.path)
         else:
             wire.response_file_range(self.status, self.headers, self.path, self.start, self.end)
-
-    async def fetch(self) -> None:
-        """Ask for the bytes that are elsewhere, while a failure can still be said. Raises `StorageError`."""
-        if self.remote is not None:
-            self.pieces = await self.remote.part(self.start, self.start + self.length)
-
-    async def pour(self, wire: Wire) -> None:
-        """Send the bytes that are elsewhere as they arrive; what breaks off there is cut off here."""
-        assert self.pieces is not None, "fetch comes first"
-        stream = wire.response_stream(self.status, self.headers)
-        async for piece in self.pieces:
-            await stream.send_bytes(piece)
 
 
 def body_response(
@@ -165,11 +148,7 @@ def file_response(answer: FileAnswer, incoming: Incoming) -> Response:
     if incoming.method == "HEAD":
         return response
     if isinstance(stored, RemoteFile):
-        if stored.url is not None:
-            return _redirect(stored.url, answer.home)
-        if response.length:
-            response.start, response.remote = start, stored
-        return response
+        return _redirect(stored.url, answer.home)
     if stored.size < _READ_WHOLE:
         body = _read(stored)
         response.body = body[start:end] if partial else body

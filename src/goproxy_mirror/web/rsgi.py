@@ -98,10 +98,7 @@ class App:
         finally:
             departure.end()
         try:
-            if response.pieces is not None:
-                await response.pour(wire)
-            else:
-                response.send(wire, scope.method)
+            response.send(wire, scope.method)
         except Exception as failure:  # a client that has left, or an answer that cannot be sent
             log.debug("not sent", path=_logged(scope.path), reason=repr(failure), exc_info=True)
         if response.file is not None:

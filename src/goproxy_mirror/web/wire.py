@@ -34,12 +34,6 @@ class Scope(Protocol):
     def headers(self) -> WireHeaders: ...
 
 
-class WireStream(Protocol):
-    """A body on its way; a wait is over when the piece is on its way too. Ending early cuts the connection."""
-
-    async def send_bytes(self, data: bytes) -> None: ...
-
-
 class Wire(Protocol):
     """The way back to the client; each `response_*` returns at once, and may be called once."""
 
@@ -54,5 +48,3 @@ class Wire(Protocol):
     def response_file_range(
         self, status: int, headers: list[tuple[str, str]], file: str, start: int, end: int
     ) -> None: ...
-
-    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> WireStream: ...
