@@ -35,6 +35,9 @@ class Records:
     async def due(self, limit: int) -> Sequence[ModuleVersion]:
         return self.waiting[:limit]
 
+    async def unknown(self, versions: Sequence[ModuleVersion]) -> Sequence[ModuleVersion]:
+        return [mv for mv in versions if str(mv.path) != "x.test/known"]
+
     async def settle(self, held: Sequence[ModuleVersion], absent: Sequence[ModuleVersion]) -> None:
         self.settled.append(([str(mv) for mv in held], [str(mv) for mv in absent]))
 
@@ -71,6 +74,28 @@ async def test_interrupted_publication_is_caught_up(journey: Journey, tmp_path: 
     assert records.settled == []
     await feed.settle()
     assert records.settled == [(["x.test/m@v1.0.0"], ["x.test/m@v1.1.0"])]
+
+
+async def test_what_is_used_and_was_never_told_is_told(journey: Journey) -> None:
+    """A version whose `.info` is asked for, and that the feeds do not know, is looked for; who asked for a `.mod` shows nothing."""
+    for key in (
+        "m/@v/v1.0.0.mod",
+        "m/@v/v1.0.0.info",
+        "m/@v/v1.1.0.info",
+        "known/@v/v1.0.0.mod",
+        "known/@v/v1.0.0.info",
+    ):
+        async with journey.storage.stage() as staged:
+            staged.write_bytes(b"x")
+            await journey.storage.create(f"x.test/{key}", staged)
+    records = Records()
+    feed = Feed(records, journey.storage, private="")
+    await feed.look_after(
+        ["x.test/m/@v/v1.0.0.mod", "x.test/m/@v/v1.1.0.info", "x.test/known/@v/v1.0.0.info"]
+    )
+    assert records.settled == []
+    await feed.look_after(["x.test/m/@v/v1.0.0.info"])
+    assert records.settled == [(["x.test/m@v1.0.0"], [])]
 
 
 async def quiet(journey: Journey) -> None:
@@ -115,6 +140,6 @@ async def test_uses_are_counted_within_bounds() -> None:
         await uses.flush()
     uses.touch("a")
     records.down = False
-    await uses.flush()
-    await uses.flush()
+    assert set(await uses.flush()) == {"a", "b", "c"}
+    assert not await uses.flush()
     assert records.taken == [{"a": 4, "b": 1, "c": 1}]

@@ -89,7 +89,9 @@ async def test_due_is_what_was_recorded_and_not_told(state: State) -> None:
     assert sorted(map(str, await state.feed.due(10))) == [str(mv(number)) for number in range(3)]
     assert await told(state, gone=True) == []
     await state.provenance.held(mv(1))
+    assert await state.feed.unknown([mv(number) for number in range(4)]) == [mv(3)]
     await state.feed.settle([mv(0)], [mv(2)])
+    assert await state.feed.unknown([mv(number) for number in range(4)]) == [mv(2), mv(3)]
     assert await state.feed.due(10) == []
     assert [entry[1] for entry in await told(state)] == [str(mv(1).version), str(mv(0).version)]
 

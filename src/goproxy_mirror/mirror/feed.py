@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from goproxy_mirror.mirror.holdings import file_of
 from goproxy_mirror.module.patterns import match_globs
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FeedEntry, FeedRecords, FileKind, Storage
@@ -53,11 +54,26 @@ class Feed:
         absent: list[ModuleVersion] = []
         due = set(await self._records.due(_DUE))
         for mv in due & self._due:
-            both = [await self._storage.find(file_key(mv, kind)) for kind in (FileKind.MOD, FileKind.INFO)]
-            (held if all(both) else absent).append(mv)
+            (held if await self._is_held(mv) else absent).append(mv)
         self._due = due - {*held, *absent}
         if held or absent:
             await self._records.settle(held, absent)
+
+    async def look_after(self, keys: Iterable[str]) -> None:
+        """Let those of the files that were asked for enter whose publication nobody could write down: a process that died while
+        the database was not there takes it along. Raises `StorageError`."""
+        infos = [file for key in keys if key.endswith(FileKind.INFO.value) and (file := file_of(key))]
+        for start in range(0, len(infos), _LEAST):
+            unknown = await self._records.unknown([file.mv for file in infos[start : start + _LEAST]])
+            held = [mv for mv in unknown if await self._is_held(mv)]
+            if held:
+                await self._records.settle(held, [])
+
+    async def _is_held(self, mv: ModuleVersion) -> bool:
+        for kind in (FileKind.MOD, FileKind.INFO):
+            if await self._storage.measure(file_key(mv, kind)) is None:
+                return False
+        return True
 
     def _public(self, entries: Sequence[FeedEntry]) -> list[FeedEntry]:
         if not self._private:

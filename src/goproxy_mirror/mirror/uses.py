@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.ports import UseRecords
@@ -28,17 +28,18 @@ class Uses:
         elif len(counts) < self._most:
             counts[key] = 1
 
-    async def flush(self) -> None:
-        """Write down what was asked for since the last time. Raises `StorageError`; then it counts the next time."""
+    async def flush(self) -> Collection[str]:
+        """Write down what was asked for since the last time: which files. Raises `StorageError`; then it counts the next time."""
         counts, self._counts = self._counts, {}
         if not counts:
-            return
+            return ()
         try:
             # A copy: on another thread, a hit may still be counted in what was taken away.
             await self._records.add(dict(counts), int(time.time() // 86400))
         except StorageError:
             self._keep(counts)
             raise
+        return counts.keys()
 
     def _keep(self, counts: Mapping[str, int]) -> None:
         for key, count in counts.items():

@@ -33,6 +33,10 @@ class FeedRecords(Protocol):
         """Versions whose files were recorded, and of which nobody has said yet that they are held."""
         ...
 
+    async def unknown(self, versions: Sequence[ModuleVersion]) -> Sequence[ModuleVersion]:
+        """Those of the versions of which the feeds know nothing, or that they are gone."""
+        ...
+
     async def settle(self, held: Sequence[ModuleVersion], absent: Sequence[ModuleVersion]) -> None:
         """What has become of versions that were due."""
         ...

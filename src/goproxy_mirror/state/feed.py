@@ -37,6 +37,11 @@ class SQLFeed:
         stems = await self._database.read(lambda session: session.feed_due(limit))
         return [_version(stem) for stem in stems]
 
+    async def unknown(self, versions: Sequence[ModuleVersion]) -> Sequence[ModuleVersion]:
+        stems = {stem_of(mv): mv for mv in versions}
+        known = await self._database.read(lambda session: session.feed_known(stems))
+        return [mv for stem, mv in stems.items() if stem not in known]
+
     async def settle(self, held: Sequence[ModuleVersion], absent: Sequence[ModuleVersion]) -> None:
         def write(session: Session) -> None:
             session.put_held([stem_of(mv) for mv in held])

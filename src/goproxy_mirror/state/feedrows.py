@@ -62,6 +62,11 @@ class FeedRows:
         rows = self._connection.execute(statement.order_by(feed.c.at).limit(limit))
         return [(row.stem, row.at) for row in rows]
 
+    def feed_known(self, stems: Collection[str]) -> frozenset[str]:
+        """Those of the stems that are in the feed, or due."""
+        known = select(feed.c.stem).where(feed.c.stem.in_(stems), feed.c.gone.is_(None))
+        return frozenset(self._connection.scalars(known))
+
     def feed_due(self, limit: int) -> list[str]:
         return list(self._connection.scalars(select(feed.c.stem).where(feed.c.at.is_(None)).limit(limit)))
 

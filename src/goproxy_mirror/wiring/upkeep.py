@@ -77,7 +77,7 @@ class Upkeep:
         except StorageError as error:
             log.warning("the health of hosts is not kept", reason=error.message)
         try:
-            await self.uses.flush()
+            await self.feed.look_after(await self.uses.flush())
         except StorageError as error:
             log.warning("what was asked for is written down later", reason=error.message)
 
