@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,43 @@ def test_feeds_and_prune(world: Inspected, developer: NewDeveloper) -> None:
     server._arguments = (*server._arguments, "--private", "golang.org/x/mod")
     server.start()
     assert index(server) == catalog(server, 1) == HELD[2:]
+
+
+def test_prune_beside_clients(world: Inspected) -> None:
+    """While clients ask for them, versions are pruned again and again: every answer is whole, and in the end they are held."""
+    server, done, wrong = world.server, threading.Event(), list[str]()
+    bodies: dict[str, bytes] = {}
+    for name in HELD[:2]:
+        path, _, version = name.partition("@")
+        for ending in ("info", "mod", "zip"):
+            key = f"/{path}/@v/{version}.{ending}"
+            bodies[key] = server.get(key).body
+
+    def ask() -> int:
+        count = 0
+        while not done.is_set():
+            for key, body in bodies.items():
+                answer = server.get(key)
+                count += 1
+                if (answer.status, answer.body) != (200, body):
+                    wrong.append(f"{key}: {answer.status} {answer.text[:200]}")
+        return count
+
+    with ThreadPoolExecutor(2) as threads:
+        clients = [threads.submit(ask) for _ in range(2)]
+        removed = 0
+        try:
+            for _ in range(2):
+                run = world.run("prune", "--match", MOD, "--yes", "--json")
+                assert run.status == 0, run.err
+                removed += run.lines[-1]["summary"]["removed"]
+        finally:
+            done.set()
+        assert sum(client.result(60) for client in clients) > 0
+    assert wrong == []
+    assert removed > 0
+    for name in HELD[:2]:
+        fetch_all(server, name)
+    eventually(lambda: sorted(index(server)) == sorted(HELD), what="all versions in the index")
+    listed = (server.store / MOD / "@v/list").read_text().split()
+    assert sorted(listed) == sorted([OLD, NEW])

@@ -8,6 +8,8 @@ import json
 import pytest
 
 from goproxy_mirror.errors import Blocked, NotFound
+from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
+from goproxy_mirror.protocol import Request
 from tests.fakes.services import FakeWorld
 from tests.web.edge import INSTANCE, Edge
 from tests.world.polling import eventually
@@ -281,3 +283,24 @@ def test_services_live_as_long_as_the_server(world: FakeWorld) -> None:
         assert edge.get("/healthz").status == 200
         assert (world.opened, world.closed) == (1, 0)
     assert (world.opened, world.closed) == (1, 1)
+
+
+def test_file_that_is_taken_out_meanwhile(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is gone between being found and being read is asked for once more; one that stays gone is a failure."""
+    key, modules = "x.test/m/@v/v1.0.0.mod", edge.world.modules
+    gone = modules.hold_file(key, b"module x.test/m\n").path
+    asked = modules.answer
+
+    async def fetched_anew(request: Request, *, fetch: bool = True) -> FileAnswer | TextAnswer:
+        answer = await asked(request, fetch=fetch)
+        if len(modules.asked) == 2:
+            modules.hold_file(key, b"module x.test/m\n")
+        return answer
+
+    gone.unlink()
+    monkeypatch.setattr(modules, "answer", fetched_anew)
+    answer = edge.get(f"/{key}")
+    assert (answer.status, answer.body, len(modules.asked)) == (200, b"module x.test/m\n", 2)
+    gone.unlink()
+    assert edge.get(f"/{key}", method="GET").status == 503
+    assert len(modules.asked) == 4
