@@ -17,7 +17,7 @@ from goproxy_mirror.ports import FileKind, Home, Proof
 from goproxy_mirror.protocol import file_key
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.wiring import front
-from goproxy_mirror.wiring.front import front_of
+from goproxy_mirror.wiring.front import check_front, front_of
 
 Make = Callable[..., Settings]
 
@@ -57,8 +57,14 @@ def test_a_program_that_is_not_there_is_named_with_its_remedy(settings: Make) ->
 def test_files_that_may_be_stored_unproven_and_a_front_exclude_each_other(settings: Make) -> None:
     """With the database off there is nothing that could be proven later, and both may be set."""
     with pytest.raises(SettingError, match='verify = "require"'):
-        front_of(settings(verify="prefer"))
+        check_front(settings(verify="prefer"))
     assert front_of(settings(verify="prefer", gosumdb="off"))
+
+
+def test_a_bucket_is_no_folder(settings: Make) -> None:
+    """A front cannot send what is stored elsewhere."""
+    with pytest.raises(SettingError, match="s3://bucket"):
+        check_front(settings(store="s3://bucket"))
 
 
 async def unproven(folder: Path, count: int) -> None:

@@ -33,10 +33,12 @@ def check(loaded: Loaded) -> None:
       goproxy-mirror config check --config /etc/goproxy-mirror.toml
     """
     from goproxy_mirror.wiring.credentials import check_credentials  # noqa: PLC0415 (the help need not wait for it)
+    from goproxy_mirror.wiring.front import check_front  # noqa: PLC0415 (neither for that)
 
     check_exposure(loaded.settings)
     check_place(loaded.settings)
     check_ssh(loaded.settings)
+    check_front(loaded.settings)
     for warning in check_credentials(loaded.settings):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"The settings can be meant ({loaded.file or 'no settings file'}).")

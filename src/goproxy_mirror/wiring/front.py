@@ -25,6 +25,24 @@ _GET = {
 
 def front_of(settings: Settings) -> FrontOptions | None:
     """The front that is set, if any. Looks for unproven files in the state. Raises `SettingError`."""
+    kind, program = settings.front, check_front(settings)
+    if kind == "off" or program is None or isinstance(settings.store, StoreURL):
+        return None
+    return FrontOptions(
+        kind=kind,
+        program=program,
+        folder=settings.state / "front",
+        store=settings.store,
+        runner=runner_of(settings),
+        prefix=settings.path_prefix,
+        doubted=asyncio.run(_doubted(settings)),
+        fetch_timeout=settings.fetch_timeout,
+        log_hits=settings.access_log and settings.log_level in {"debug", "info"},
+    )
+
+
+def check_front(settings: Settings) -> str | None:
+    """The program of the front that is set, if any. Raises `SettingError` where there can be none."""
     kind = settings.front
     if kind == "off":
         return None
@@ -43,17 +61,7 @@ def front_of(settings: Settings) -> FrontOptions | None:
     program = program_of(kind)
     if program is None:
         raise SettingError(f'front = "{kind}": {kind} is not installed here; {_GET[kind]}')
-    return FrontOptions(
-        kind=kind,
-        program=program,
-        folder=settings.state / "front",
-        store=settings.store,
-        runner=runner_of(settings),
-        prefix=settings.path_prefix,
-        doubted=asyncio.run(_doubted(settings)),
-        fetch_timeout=settings.fetch_timeout,
-        log_hits=settings.access_log and settings.log_level in {"debug", "info"},
-    )
+    return program
 
 
 def program_of(kind: str) -> str | None:
