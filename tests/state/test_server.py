@@ -103,7 +103,7 @@ async def test_server_that_goes_and_comes(
                 break
             except StorageError:
                 assert time.monotonic() < deadline
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.01)  # who asks all the time does not put off that it is tried again
         assert pin is not None
         assert pin.hash == "h1:before="
         await state.provenance.catch_up()

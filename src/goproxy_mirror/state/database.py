@@ -107,7 +107,8 @@ class Database:
             async with asyncio.timeout(patience):
                 return await asyncio.shield(doing)
         except ServerDown as error:
-            self._failure, self._again = error, time.monotonic() + _REST
+            if time.monotonic() >= self._again:  # what is said again from memory is no news
+                self._failure, self._again = error, time.monotonic() + _REST
             raise
         except TimeoutError:
             silent = ServerDown("the state database does not answer; what is stored is served without it")
