@@ -122,7 +122,7 @@ def test_large_zips_are_left_to_the_bucket(
     assert s3.secret not in first.headers["location"]
     wanted = {"Range": "bytes=5-1004"}
     whole, part = followed(first), followed(server.get(ZIP, wanted), wanted)
-    assert (whole.status, whole.body) == (200, body)
+    assert (whole.status, whole.body, whole.headers["content-type"]) == (200, body, "application/zip")
     assert (part.status, part.body) == (206, body[5:1005])
     assert server.get(MOD).status == 200
     go = developer(server.url)

@@ -141,7 +141,7 @@ class ObjectStorage:
                 return await self._tier.place(key, staged, published.modified)
         elif ours:
             raise StorageError(f"{key} was written to the object store, which now holds something else")
-        stored = await self._joined(key, partial(self._bring, key))
+        stored = await self._bring(key)  # anew: who is asking already may have been told that there is none
         if stored is None:
             raise StorageError(f"{key} was there and is gone; ask again")
         return stored

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _SAID_ABSENT = ("NoSuchKey", "BlobNotFound")
 """The codes of S3 and Google, and of Azure, for an object that is not there. A bare 404 may be anybody's."""
+_TYPES = {".zip": "application/zip", ".mod": "text/plain; charset=utf-8", ".info": "application/json"}
+_ANY = "application/octet-stream"
+"""What the bucket says of a file when it sends it itself."""
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _STATUS = re.compile(r"status code: (\d{3}[A-Za-z ]{0,40})")
 _NO_CREDENTIALS = "//169.254.169.254/"
@@ -92,8 +95,9 @@ class Remote:
             "connect_timeout": timedelta(seconds=self.limits.connect),
             "timeout": timedelta(seconds=self.limits.transfer),
             "user_agent": "goproxy-mirror",
-            "allow_http": any(value.startswith("http://") for value in options.values()),
         }
+        if any(value.startswith("http://") for value in options.values()):
+            client["allow_http"] = True
         if ca is not None:
             client["root_certificate"] = ca
         if proxy is not None:
@@ -166,7 +170,10 @@ class Remote:
                     await self._writes.put_async(
                         key,
                         body,
-                        attributes={"sha256": digest},
+                        attributes={
+                            "sha256": digest,
+                            "Content-Type": _TYPES.get(key[key.rfind(".") :], _ANY),
+                        },
                         mode="create" if once else "overwrite",
                         use_multipart=False,
                     )
@@ -314,6 +321,10 @@ def _told(task: str) -> Iterator[None]:
             raise StoreRefused(
                 f"the object store could not {task}: there are no credentials for it in the environment, and instance metadata "
                 "give none"
+            ) from None
+        if "builder error" in str(error):
+            raise StoreRefused(
+                f"the object store could not {task}: its URL cannot be used; http:// is allowed where --store-option endpoint= names it"
             ) from None
         raise StorageError(f"the object store could not {task}: {_reason(error)}") from None
 
