@@ -23,6 +23,7 @@ from goproxy_mirror.ports import Home, Proof, StoredFile
 from goproxy_mirror.state.files import FileTurns
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.storage.local import LocalStorage
+from tests.contracts.stores import memory, publish
 from tests.world.zips import write_zip
 
 HOME = Home("origin", "https://x.test/m")
@@ -222,22 +223,40 @@ async def test_large_store_takes_no_more_memory(tmp_path: Path) -> None:
         done = await Reindexing(state.keeping, store, catalog).run(told, hashes=False)
         assert (done.files, done.recorded, done.fed, done.lists) == (200_000, 200_000, 100_000, MODULES)
         assert (await state.keeping.sizes()).size == 20_000_000
-        pages, since = 0, 0
-        while page := await state.feed.page(since, 2000, gone=False):
-            pages, since = pages + len(page), page[-1].at + 1
-        assert pages == 100_000
         store.lists.clear()
         pruning = Pruning(state.keeping, store, NoTurns(), catalog)
         with spooled() as spool:
-            rules = Rules(max_size=18_000_000, matching=(Selection.parse("x.test/*"),))
+            rules = Rules(max_size=19_200_000, matching=(Selection.parse("x.test/*"),))
             plan = await pruning.plan(rules, spool)
-            assert (plan.versions, plan.size) == (10_000, 2_000_000)
+            assert (plan.versions, plan.size) == (4_000, 800_000)
             async for outcome in pruning.carry_out(plan):
                 assert not outcome.kept
                 assert not outcome.failed
                 measured["prune"].append(resident())
-        assert len(store.deleted) == 20_000
-        assert (await state.keeping.sizes()).versions == 90_000
+        assert len(store.deleted) == 8_000
+        assert (await state.keeping.sizes()).versions == 96_000
     for what, sizes in measured.items():
         early = max(sizes[: max(1, len(sizes) // 5)])
         assert max(sizes) - early < 24_000_000, what
+
+
+async def test_store_that_is_elsewhere(tmp_path: Path) -> None:
+    """A bucket is recorded and pruned like a folder; what is only measured is not brought here."""
+    tier = tmp_path / "tier"
+    async with memory(tier) as bucket, State(tmp_path / "state") as state:
+        for ending in (".mod", ".zip", ".info"):
+            await publish(bucket, f"x.test/m/@v/v1.0.0{ending}", b"x" * 10)
+        for file in tier.rglob("*.*"):
+            if file.is_file():
+                file.unlink()
+        catalog = Catalog(bucket, NoTurns())
+        done = await Reindexing(state.keeping, bucket, catalog).run(lambda _: None, hashes=False)
+        assert (done.files, done.recorded, done.fed, done.lists) == (3, 3, 1, 1)
+        assert not [file for file in tier.rglob("*.zip") if file.is_file()]
+        assert (await state.keeping.sizes()).size == 30
+        pruning = Pruning(state.keeping, bucket, NoTurns(), catalog, clock=lambda: time.time() + 60)
+        with spooled() as spool:
+            plan = await pruning.plan(Rules(max_size=0), spool)
+            outcomes = [outcome async for outcome in pruning.carry_out(plan)]
+        assert [each.name for outcome in outcomes for each in outcome.gone] == ["x.test/m@v1.0.0"]
+        assert [key async for key in bucket.list("")] == []

@@ -192,7 +192,7 @@ def _insert(folder: str, url: str, number: int, count: int, start: Any, done: Co
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(("backend", "many"), [("sqlite", 100_000), ("postgresql", 10_000)])
+@pytest.mark.parametrize(("backend", "many"), [("sqlite", 100_000), ("postgresql", 5_000)])
 async def test_readers_miss_nothing_of_many(
     request: pytest.FixtureRequest, tmp_path: Path, backend: str, many: int
 ) -> None:

@@ -15,6 +15,7 @@ from goproxy_mirror.errors import StorageError, disk_failures
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.holdings import folders_of, module_of, version_of
 from goproxy_mirror.mirror.spool import spooled
+from goproxy_mirror.mirror.together import together
 from goproxy_mirror.module.dirhash import go_mod_hash, hash_zip
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
@@ -56,7 +57,6 @@ class Reindexing:
         self._storage = storage
         self._catalog = catalog
         self._clock = clock
-        self._places = asyncio.Semaphore(_PARALLEL)
 
     async def run(self, told: Callable[[Progress], None], *, hashes: bool) -> Progress:
         """`told` hears of it after each batch, and of each problem once. `hashes`: files whose hash is not recorded are read."""
@@ -86,8 +86,16 @@ class Reindexing:
             keys = [file_key(ModuleVersion(path, version), kind) for version, kind in batch]
             known = await self._records.known(keys)
             wanted = [key for key in keys if _is_wanted(known.get(key), key, hashes=hashes)]
-            tasks = [self._found(key, so_far, told, hashes=hashes) for key in wanted]
-            found = [file for file in await asyncio.gather(*tasks) if file is not None]
+            found = list[FoundFile]()
+            left = iter(wanted)
+
+            async def look(left: Iterator[str] = left, found: list[FoundFile] = found) -> None:
+                for key in left:
+                    file = await self._found(key, so_far, told, hashes=hashes)
+                    if file is not None:
+                        found.append(file)
+
+            await together(look() for _ in range(_PARALLEL))
             if found:
                 await self._records.found(found)
             so_far.files += len(batch)
@@ -102,21 +110,20 @@ class Reindexing:
     ) -> FoundFile | None:
         """What can be said of a file; None where it is gone, or cannot be read."""
         kind = FileKind(f".{key.rpartition('.')[2]}")
-        async with self._places:
-            try:
-                if not hashes or kind is FileKind.INFO:
-                    measured = await self._storage.measure(key)
-                    return None if measured is None else FoundFile(key, *measured, None)
-                stored = await self._storage.find(key)
-                if stored is None:
-                    return None
-                with disk_failures("read the file"):
-                    hash_ = await asyncio.to_thread(_hash_of, kind, stored.path)
-            except (StorageError, InvalidZip) as error:
-                so_far.problem = f"{key}: {error.message}"
-                told(so_far)
-                so_far.problem = None
+        try:
+            if not hashes or kind is FileKind.INFO:
+                measured = await self._storage.measure(key)
+                return None if measured is None else FoundFile(key, *measured, None)
+            stored = await self._storage.find(key)
+            if stored is None:
                 return None
+            with disk_failures("read the file"):
+                hash_ = await asyncio.to_thread(_hash_of, kind, stored.path)
+        except (StorageError, InvalidZip) as error:
+            so_far.problem = f"{key}: {error.message}"
+            told(so_far)
+            so_far.problem = None
+            return None
         return FoundFile(key, stored.size, stored.modified, hash_)
 
     async def _list(self, path: ModulePath, versions: Sequence[tuple[Version, FileKind]]) -> bool:
