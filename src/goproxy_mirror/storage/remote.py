@@ -324,7 +324,7 @@ def _told(task: str) -> Iterator[None]:
             ) from None
         if "builder error" in str(error):
             raise StoreRefused(
-                f"the object store could not {task}: its URL cannot be used; http:// is allowed where --store-option endpoint= names it"
+                f"the object store could not {task}: its URL cannot be used; for http:// name it with --store-option endpoint="
             ) from None
         raise StorageError(f"the object store could not {task}: {_reason(error)}") from None
 
