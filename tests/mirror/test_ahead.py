@@ -114,10 +114,10 @@ async def test_budget(tmp_path: Path) -> None:
         await journey.files.answer(file("root"))
         await settled(journey)
         assert source.most == 4
-        assert journey.ahead.counts() == AheadCounts(fetched=32)
+        assert journey.ahead.counts() == AheadCounts(fetched=16)
         for number in range(5):
             await journey.files.answer(file(f"m{number:03d}"))
-        await until(lambda: journey.ahead.counts().fetched == 37)
+        await until(lambda: journey.ahead.counts().fetched == 21)
 
 
 async def test_a_real_request_does_not_wait(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def fetch(
         )
     from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
 
-    settings = app.prepare(for_one_command(loaded))
+    # What is named is fetched, and nothing that a client might ask for afterwards.
+    settings = app.prepare(for_one_command(loaded).model_copy(update={"fetch_ahead": 0}))
     return asyncio.run(_fetch(settings, once(wanted)))
 
 

@@ -331,7 +331,7 @@ class Settings(BaseModel):
     ] = True
     fetch_ahead: Annotated[
         int, By(whole_number(0, 1000)), About("Limits", "Files fetched before anybody asks, at a time.", "N")
-    ] = 16
+    ] = 32
     git_cache_size: Annotated[
         int, By(parse_bytes), About("Limits", "Size that the kept git repositories may reach.", "SIZE")
     ] = 10 * 10**9

@@ -26,7 +26,7 @@ from goproxy_mirror.protocol import File
 
 log = structlog.get_logger(__name__)
 
-_BUDGET = 8
+_BUDGET = 4
 """Files for each place that may be fetched ahead in a minute; each that is used gives one back. So this bounds the waste."""
 _MINUTE = 60.0
 
