@@ -27,6 +27,7 @@ from goproxy_mirror.observe import start_log
 from goproxy_mirror.ports.inspection import Listing
 from goproxy_mirror.process import Runner
 from goproxy_mirror.state.files import FileAnswers, instance_id
+from goproxy_mirror.state.opening import import_ahead
 from goproxy_mirror.state.statefile import check_state
 from goproxy_mirror.transport import Hosts, Transport, Trust
 from goproxy_mirror.vcs.fallback import FallbackRepositories
@@ -35,7 +36,7 @@ from goproxy_mirror.vcs.gitcmd import check_git
 from goproxy_mirror.web.listening import TLSFiles
 from goproxy_mirror.web.routes import Site
 from goproxy_mirror.web.rsgi import App
-from goproxy_mirror.web.server import ServerOptions
+from goproxy_mirror.web.server import FORKED, ServerOptions
 from goproxy_mirror.web.server import embedded as embedded_server
 from goproxy_mirror.web.server import serve as serve_workers
 from goproxy_mirror.web.services import Services
@@ -93,6 +94,8 @@ def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) 
         drain=settings.shutdown_timeout,
         front=front_of(settings),
     )
+    if settings.workers > 1 and FORKED:
+        import_ahead(settings.database)
     return serve_workers(options, partial(make_app, settings), announce=announce)
 
 

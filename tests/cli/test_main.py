@@ -138,6 +138,17 @@ def test_exit_status_of_the_process() -> None:
     assert end.value.code == 2
 
 
+def test_a_start_imports_what_serving_needs() -> None:
+    """Other commands, and libraries that are needed later or never, do not delay it."""
+    late = ["jinja2", "sqlalchemy", "alembic", "http.client", "obstore", "goproxy_mirror.cli.verify"]
+    code = (
+        "import sys; from goproxy_mirror.cli.main import program_for; program_for(['serve']); import goproxy_mirror.app; "
+        f"sys.exit(str([name for name in {late} if name in sys.modules] or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.stderr.strip() == b""
+
+
 def test_help_imports_no_server() -> None:
     """The help is quick: it loads neither the HTTP server nor its client."""
     code = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,11 @@ from goproxy_mirror.state.spool import Spool
 from goproxy_mirror.state.uses import SQLUses
 
 log = structlog.get_logger(__name__)
+
+
+def import_ahead(url: str) -> None:
+    """Import what the first use of the database needs: once, for all processes that will be forked from this one."""
+    import_module(f"goproxy_mirror.state.{'server' if url else 'engine'}")
 
 
 class State:

@@ -36,6 +36,8 @@ from goproxy_mirror.web.rsgi import App
 from goproxy_mirror.web.waiting import Wakeup
 from goproxy_mirror.web.worker import MakeApp, load
 
+FORKED = sys.platform == "linux"
+"""Whether workers begin with what this process has imported."""
 _SPARE_FILES = 512
 """Open files that a worker needs for its other work, beside one for every connection."""
 _HEADER_BUFFER = 64 * 1024
@@ -208,7 +210,7 @@ def _prepare_workers() -> None:
     It is safe while this process has no threads but those of Granian, which wait for a worker's end and hold no lock. A
     signal that comes between a fork and the worker's own handlers would be lost, so those two wait.
     """
-    if sys.platform != "linux":
+    if not FORKED:
         multiprocessing.set_start_method("spawn", force=True)
         return
     multiprocessing.set_start_method("fork", force=True)
