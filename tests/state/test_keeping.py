@@ -56,6 +56,17 @@ async def test_pins_of_versions(state: State) -> None:
     assert await state.keeping.pinned([]) == frozenset()
 
 
+async def test_found_file_that_has_a_pin(state: State) -> None:
+    """A file whose record was lost and whose pin was not is proven by that, and so is never chosen."""
+    await state.pins.pin(mv("x.test/m@v1.0.0"), FileKind.MOD, "h1:x=", ORIGIN)
+    await found(state, ("x.test/m/@v/v1.0.0.mod", 1, NOW), ("x.test/m/@v/v1.1.0.mod", 1, NOW))
+    versions = await state.keeping.each_version(list, zips=False)
+    assert [(each.stem, each.pinned) for each in versions] == [
+        ("x.test/m/@v/v1.0.0", True),
+        ("x.test/m/@v/v1.1.0", False),
+    ]
+
+
 async def test_found_files_and_the_feed(state: State) -> None:
     """What is found is known, then fed once, early or at the end; what is dropped is neither, and its entry is gone."""
     for number in range(3):

@@ -17,6 +17,9 @@ from goproxy_mirror.state.userows import SINCE
 BY_STORE = "store"
 """Who vouches for a file whose record was lost: it stood in the store, where nothing comes unproven. `verify` proves it anew."""
 
+BY_PIN = "pin"
+"""The same, for a file that no checksum database knows: its pin does."""
+
 _BATCH = 500
 _SPLIT = "/@v/"
 
@@ -77,7 +80,10 @@ class KeepRows(FileRows):
         return {row.key: record_of(row) for row in rows}
 
     def found(self, files: Sequence[FoundFile]) -> None:
+        if not files:
+            return
         c = provenance.c
+        pinned = self.pinned_of({file.key.rpartition(".")[0] for file in files})
         statement = insert_into(self._connection, provenance)
         new = statement.excluded
         no_hash = c.hash.is_(None)
@@ -92,7 +98,7 @@ class KeepRows(FileRows):
                 },
                 where=or_(c.size.is_(None), and_(no_hash, new.hash.is_not(None))),
             ),
-            [_row(file) for file in files],
+            [_row(file, BY_PIN if file.key.rpartition(".")[0] in pinned else BY_STORE) for file in files],
         )
 
     def keys(self, after: str, limit: int) -> list[tuple[str, float]]:
@@ -154,20 +160,20 @@ def _versions() -> Subquery:
             func.sum(case((is_zip, size), else_=0)).label("zip_size"),
             func.sum(case((is_zip, 1), else_=0)).label("zips"),
             func.min(c.first_seen).label("seen"),
-            func.max(case((c.proven_by == "pin", 1), else_=0)).label("pinned"),
+            func.max(case((c.proven_by == BY_PIN, 1), else_=0)).label("pinned"),
         )
         .group_by(stem)
         .subquery("versions")
     )
 
 
-def _row(file: FoundFile) -> dict[str, Any]:
+def _row(file: FoundFile, by: str) -> dict[str, Any]:
     return {
         "key": file.key,
         "kind": f".{file.key.rpartition('.')[2]}",
         "size": file.size,
         "hash": file.hash,
-        "proven_by": None if file.key.endswith(".info") else BY_STORE,
+        "proven_by": None if file.key.endswith(".info") else by,
         "first_seen": file.seen,
     }
 
