@@ -122,22 +122,20 @@ async def test_holder_that_dies_or_stalls(
 
 
 async def test_without_the_database(own: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the database is down, or falls silent, one goes on without it; when it is back, turns are turns again."""
+    """While the database is silent one goes on without it; when it is back, turns are turns again."""
     monkeypatch.setattr(serverturns, "_REST", 0.2)
     monkeypatch.setattr(serverturns, "_ANSWER", 1.0)
     url = own.database()
     async with node(url) as one, node(url) as two:
-        for harm, heal in ((own.stop, own.start), (lambda: own.pause(on=True), lambda: own.pause(on=False))):
-            async with one.hold("before"):
-                assert one._held
-                await asyncio.to_thread(harm)
-                async with asyncio.timeout(20), two.hold("before"), two.hold("other"):
-                    assert two._held == []
-            await asyncio.to_thread(heal)
-            async with asyncio.timeout(60):
-                for turns in (one, two):
-                    while not turns._held:
-                        async with turns.hold("after"):
-                            if turns._held:
-                                break
-                        await asyncio.sleep(0.05)
+        async with one.hold("before"):
+            assert one._held
+            await asyncio.to_thread(own.pause, on=True)
+            async with asyncio.timeout(20), two.hold("before"), two.hold("other"):
+                assert two._held == []
+        await asyncio.to_thread(own.pause, on=False)
+        async with asyncio.timeout(60):
+            taken = False
+            while not taken:
+                async with two.hold("after"):
+                    taken = bool(two._held)
+                await asyncio.sleep(0.05)

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from goproxy_mirror.errors import StorageError
-from goproxy_mirror.ports import Ledger
 from goproxy_mirror.storage.ledger import FolderLedger
 from goproxy_mirror.storage.local import LocalStorage
-
-
-async def test_first_record_holds(tmp_path: Path) -> None:
-    """Of many who create a record at once one is first, and all get that one's."""
-    ledger: Ledger = FolderLedger(tmp_path)
-    others = [FolderLedger(tmp_path) for _ in range(5)]
-    said = await asyncio.gather(
-        *(each.create("pins/a", b"%d" % n) for n, each in enumerate([ledger, *others]))
-    )
-    assert len(set(said)) == 1
-    assert await ledger.get("pins/a") == said[0]
-    assert await ledger.get("pins/b") is None
-    assert [name async for name in ledger.list("pins/")] == ["pins/a"]
 
 
 async def test_records_are_no_part_of_the_store(tmp_path: Path) -> None:

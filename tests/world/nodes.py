@@ -117,21 +117,23 @@ class Nodes:
     ) -> Tally:
         """So many clients ask for so many of the paths each, in an order of their own, each at a node of those in `on`.
 
-        Who loses the connection, or waits for too long, asks the next node, as behind a load balancer.
+        Who loses the connection, or waits for too long, asks the next node from then on, as behind a load balancer.
         """
         tally = Tally()
 
         async def client(number: int) -> None:
             chance = random.Random(number)
+            at = number
             for path in chance.sample(list(paths), min(each, len(paths))):
-                for turn in range(2 * len(on)):
-                    node = self.nodes[on[(number + turn) % len(on)]]
+                for _ in range(2 * len(on)):
+                    node = self.nodes[on[at % len(on)]]
                     began = time.monotonic()
                     try:
                         async with asyncio.timeout(patience):
                             status, body = await ask(node.port, path)
                     except (OSError, EOFError, TimeoutError):
                         tally.lost += 1
+                        at += 1
                         continue
                     tally.statuses[status] += 1
                     tally.times.append(time.monotonic() - began)
