@@ -14,7 +14,7 @@ def test_what_the_user_says_counts() -> None:
     environ = {"MIMALLOC_ARENA_EAGER_COMMIT": "1", "PATH": "/bin"}
     spare_memory(environ)
     assert environ.pop("_RJEM_MALLOC_CONF").startswith("narenas:")
-    assert environ == {"MIMALLOC_ARENA_EAGER_COMMIT": "1", "PATH": "/bin"}
+    assert environ == {"MIMALLOC_ARENA_EAGER_COMMIT": "1", "MIMALLOC_PURGE_DELAY": "0", "PATH": "/bin"}
 
 
 def test_it_is_said_in_time() -> None:

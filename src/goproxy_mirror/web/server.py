@@ -41,6 +41,8 @@ FORKED = sys.platform == "linux"
 _SPARE_FILES = 512
 """Open files that a worker needs for its other work, beside one for every connection."""
 _HEADER_BUFFER = 64 * 1024
+_BACKLOG = 4096
+"""Connections that may wait to be taken: a herd that comes at once waits here, and not for its own retries."""
 _READERS = 16
 """Threads of a worker that read large files; each that has ever read one keeps some memory, and Granian would start 512."""
 _OWN_LOG: dict[str, Any] = {
@@ -238,6 +240,7 @@ def _settings(options: ServerOptions) -> dict[str, Any]:
         "websockets": False,
         "backpressure": _connections(options.connections),
         "runtime_blocking_threads": _READERS,
+        "backlog": _BACKLOG,
         "http1_settings": HTTP1Settings(
             header_read_timeout=max(1, round(options.header_timeout * 1000)), max_buffer_size=_HEADER_BUFFER
         ),
