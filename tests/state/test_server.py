@@ -80,6 +80,9 @@ def test_database_that_is_not_there(postgres: Postgres, tmp_path: Path) -> None:
         check_state(tmp_path, postgres.url("none"))
     with pytest.raises(SettingError, match="does not let us in"):
         check_state(tmp_path, postgres.url().replace("modules@", "nobody@"))
+    for option in ("nonsense=1", "sslmode=require"):
+        with pytest.raises(SettingError, match="cannot be connected to as its URL says"):
+            check_state(tmp_path, f"{postgres.url()}?{option}")
     check_state(tmp_path, "postgresql://modules@127.0.0.1:1/postgres")
 
 

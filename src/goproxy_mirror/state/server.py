@@ -260,6 +260,10 @@ def explained_server(error: psycopg.Error) -> StorageError:
     if not state and '" does not exist' in said:
         kind = "28" if 'role "' in said else "3D000"
         return StorageError(_REFUSED[kind])
+    if not state and (isinstance(error, psycopg.ProgrammingError) or "SSL was required" in said):
+        return StorageError(
+            f"the state database cannot be connected to as its URL says: {said.rpartition(': ')[2]}"
+        )
     if state == "53100":
         return StorageFull("the state database cannot grow: its server has no room left (53100)")
     if (
