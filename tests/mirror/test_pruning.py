@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -250,5 +251,34 @@ async def test_disk_that_fails(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> N
         [("x.test/m@v1.0.0", "the store could not delete it: Input/output error")],
     )
     assert await kept.fed() == ["x.test/m@v1.0.0"]
+    assert "x.test/m/@v/list" in await kept.files()
     monkeypatch.undo()
     assert names((await kept.prune(Rules(matching=selected("*")))).gone) == ["x.test/m@v1.0.0"]
+
+
+async def test_interruption(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who interrupts it in the middle finds what was not removed yet recorded, listed and fed, and the next run removes it."""
+    for number in range(3):
+        await kept.hold(f"x.test/m@v1.{number}.0", zip_size=80)
+    stuck, delete = asyncio.Event(), LocalStorage.delete
+
+    async def sticking(storage: LocalStorage, key: str) -> None:
+        if key == "x.test/m/@v/v1.1.0.mod":
+            stuck.set()
+            await asyncio.Event().wait()
+        await delete(storage, key)
+
+    monkeypatch.setattr(LocalStorage, "delete", sticking)
+    run = asyncio.create_task(kept.prune(Rules(matching=selected("*"))))
+    await stuck.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    monkeypatch.undo()
+    assert sorted(await kept.chosen(Rules(matching=selected("*")))) == ["x.test/m@v1.1.0", "x.test/m@v1.2.0"]
+    assert sorted(await kept.fed()) == ["x.test/m@v1.1.0", "x.test/m@v1.2.0"]
+    listed = await kept.storage.find("x.test/m/@v/list")
+    assert listed is not None
+    assert listed.path.read_text() == "v1.1.0\nv1.2.0\n"
+    assert len((await kept.prune(Rules(matching=selected("*")))).gone) == 2
+    assert await kept.files() == []

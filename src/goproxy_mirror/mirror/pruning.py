@@ -162,10 +162,6 @@ class Pruning:
             async with places:
                 await self._remove_from_module(group, kinds, plan.made, outcome)
 
-        # Said before the files go: whoever publishes one of them anew records it after this.
-        await self._records.drop(
-            [each.stem + kind.value for group in doomed.values() for each in group for kind in kinds]
-        )
         await together(remove(group) for group in doomed.values())
         return outcome
 
@@ -179,17 +175,30 @@ class Pruning:
             if whole:
                 # No front may list for a moment what it cannot give any more.
                 await self._catalog.withdraw(path, frozenset(each.mv.version for each in group))
+            # Said before the files go: whoever publishes one of them anew records it after this.
+            await self._records.drop([each.stem + kind.value for each in group for kind in kinds])
             while left:
                 removed = await self._remove_version(left[0].mv, kinds[not left[0].zipped :], before)
                 (outcome.gone if removed else outcome.kept).append(left.pop(0))
             if whole:
-                self._catalog.changed(path)
-                await self._catalog.derive(path)
+                await self._derive(path)
         except MirrorError as error:
             outcome.failed += [(each, error.message) for each in left]
-            with suppress(MirrorError):
-                for each in left:
-                    await self._record(each.mv)
+            await self._restore(path, left)
+        except asyncio.CancelledError:
+            await self._restore(path, left)
+            raise
+
+    async def _restore(self, path: ModulePath, left: Sequence[Chosen]) -> None:
+        """What was not removed is recorded and listed as before."""
+        with suppress(MirrorError):
+            for each in left:
+                await self._record(each.mv)
+            await self._derive(path)
+
+    async def _derive(self, path: ModulePath) -> None:
+        self._catalog.changed(path)
+        await self._catalog.derive(path)
 
     async def _remove_version(self, mv: ModuleVersion, kinds: Sequence[FileKind], before: float) -> bool:
         """The zip first, then the `.mod`, then the `.info`, which nobody publishes anew without the `.mod`.
