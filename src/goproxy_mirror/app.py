@@ -213,6 +213,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             vulnerabilities,
             feed,
             uses.touch if settings.track_use else None,
+            state.answers,
         )
 
 

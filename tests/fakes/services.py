@@ -133,6 +133,7 @@ class FakeWorld:
     modules: FakeJourney
     checksums: FakeChecksums
     unready: MirrorError | None = None
+    hanging: bool = False
     vulnerabilities: FakeVulnerabilities | None = None
     feed: FakeFeed = field(default_factory=FakeFeed)
     touched: list[str] = field(default_factory=list)
@@ -145,7 +146,9 @@ class FakeWorld:
         return cls(FakeJourney(folder), FakeChecksums(folder))
 
     async def ready(self) -> None:
-        """Raise `unready`, if there is one."""
+        """Raise `unready`, if there is one; never come to an end while `hanging`."""
+        if self.hanging:
+            await asyncio.Event().wait()
         if self.unready is not None:
             raise self.unready
 

@@ -25,7 +25,16 @@ def test_readiness(edge: Edge) -> None:
     answer = edge.get("/readyz")
     assert (answer.status, answer.text) == (503, "the store cannot be written to\n")
     assert answer.headers["cache-control"] == "no-store"
-    assert edge.get("/healthz").status == 200
+    said = edge.get("/healthz")
+    assert (said.status, said.text) == (200, "degraded: the store cannot be written to\n")
+
+
+def test_health_of_what_does_not_answer(edge: Edge) -> None:
+    """A disk or a database that hangs is said in time, and is asked again only after a while."""
+    edge.world.hanging = True
+    assert "does not answer in time" in edge.get("/healthz").text
+    edge.world.hanging = False
+    assert edge.get("/healthz").text.startswith("degraded: ")
 
 
 def test_version(edge: Edge) -> None:

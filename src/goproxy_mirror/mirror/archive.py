@@ -71,10 +71,13 @@ class ArchiveWriter:
         self._lists = self.files = self.bytes = 0
         self._whole(_HEAD, _json({"kind": kind, "form": FORM, **(about or {})}))
 
-    def add(self, entries: Sequence[Entry]) -> None:
-        """Write files. One that is gone by now is left out. Raises `StorageError` where one cannot be read."""
+    def add(self, entries: Sequence[Entry]) -> list[str]:
+        """Write files; the names of those that were left out, since they are gone. Raises `StorageError` where one cannot be
+        read."""
+        left_out: list[str] = []
         for start in range(0, len(entries), TOGETHER):
-            self._add(entries[start : start + TOGETHER])
+            left_out += self._add(entries[start : start + TOGETHER])
+        return left_out
 
     def end(self) -> None:
         """Say that this is all."""
@@ -84,7 +87,8 @@ class ArchiveWriter:
             self._out.write(self._packer.flush())
         self._out.flush()
 
-    def _add(self, entries: Sequence[Entry]) -> None:
+    def _add(self, entries: Sequence[Entry]) -> list[str]:
+        left_out = []
         with ExitStack() as stack:
             opened: list[tuple[str, BinaryIO, int]] = []
             lines = []
@@ -97,17 +101,19 @@ class ArchiveWriter:
                     )
                     hash_, size = _hashed(file)
                 except FileNotFoundError:
+                    left_out.append(entry.name)
                     continue
                 except OSError as error:
                     raise StorageError(f"{entry.name} cannot be read: {error.strerror}") from error
                 opened.append((entry.name, file, size))
                 lines.append(f"{hash_}  {entry.name}\n")
             if not opened:
-                return
+                return left_out
             self._lists += 1
             self._whole(f"{_SUMS}{self._lists:06}", "".join(lines).encode())
             for name, file, size in opened:
                 self._copy(name, file, size)
+        return left_out
 
     def _copy(self, name: str, file: BinaryIO, size: int) -> None:
         self._header(name, size)

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from goproxy_mirror.mirror.archive import TOGETHER, ArchiveWriter, Entry
 from goproxy_mirror.mirror.holdings import IN_ORDER, folders_of, module_of, version_of
+from goproxy_mirror.mirror.streaming import add_stored
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Storage
@@ -71,21 +72,16 @@ class Backup:
     async def _versions(
         self, writer: ArchiveWriter, path: ModulePath, versions: Mapping[Version, set[FileKind]]
     ) -> int:
-        files: list[Entry] = []
-        keys: list[str] = []
-        for version, kinds in versions.items():
-            mv = ModuleVersion(path, version)
-            for kind in IN_ORDER:
-                # The `.mod` may have been published while the folder was read, and the `.info` right after it.
-                if kind in kinds or (kind is FileKind.MOD and FileKind.INFO in kinds):
-                    stored = await self._storage.find(file_key(mv, kind))
-                    if stored is not None:
-                        keys.append(file_key(mv, kind))
-                        files.append(Entry(STORE + keys[-1], stored.path))
+        # The `.mod` may have been published while the folder was read, and the `.info` right after it.
+        keys = [
+            file_key(ModuleVersion(path, version), kind)
+            for version, kinds in versions.items()
+            for kind in IN_ORDER
+            if kind in kinds or (kind is FileKind.MOD and FileKind.INFO in kinds)
+        ]
         known = await self._tables.of_files(keys)
         rows = [Entry(f"{STATE}{name}/{keys[0]}.jsonl", _lines(rows)) for name, rows in known.items() if rows]
-        await asyncio.to_thread(writer.add, [*rows, *files])
-        return len(files)
+        return len(keys) - len(await add_stored(writer, self._storage, STORE, keys, rows))
 
     def _proven(self, writer: ArchiveWriter) -> None:
         for folder, _, names in os.walk(self._records):

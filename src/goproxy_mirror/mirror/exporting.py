@@ -13,6 +13,7 @@ from goproxy_mirror.mirror.archive import TOGETHER, ArchiveWriter, Entry
 from goproxy_mirror.mirror.bundle import KIND, MODULES, sumdb_name
 from goproxy_mirror.mirror.holdings import IN_ORDER, folders_of, module_of, version_of
 from goproxy_mirror.mirror.selection import Selection, key_prefixes
+from goproxy_mirror.mirror.streaming import add_stored
 from goproxy_mirror.mirror.together import together
 from goproxy_mirror.module.modfile import GoMod, InvalidModFile, parse_lax
 from goproxy_mirror.module.path import ModulePath
@@ -155,9 +156,10 @@ class Exporter:
             )
         files = 0
         for start in range(0, len(ordered), TOGETHER):
-            entries_ = [await self._entry(key) for key in ordered[start : start + TOGETHER]]
-            await asyncio.to_thread(writer.add, entries_)
-            files += len(entries_)
+            batch = ordered[start : start + TOGETHER]
+            for gone in await add_stored(writer, self._storage, MODULES, batch):
+                raise _gone(gone)
+            files += len(batch)
         await asyncio.to_thread(writer.end)
         return Exported(files, writer.bytes, sizes)
 
@@ -203,9 +205,6 @@ class Exporter:
             shown.update(tiles)
             await asyncio.to_thread(writer.add, fresh)
 
-    async def _entry(self, key: str) -> Entry:
-        return Entry(MODULES + key, (await self._stored(key)).path)
-
     async def _file(self, mv: ModuleVersion, kind: FileKind) -> StoredFile:
         async with self._places:
             await self._journey.answer(File(mv, kind))
@@ -214,8 +213,12 @@ class Exporter:
     async def _stored(self, key: str) -> StoredFile:
         stored = await self._storage.find(key)
         if stored is None:
-            raise StorageError(f"{key} is gone from the store: is another program removing files from it?")
+            raise _gone(key)
         return stored
+
+
+def _gone(key: str) -> StorageError:
+    return StorageError(f"{key} is gone from the store: is another program removing files from it?")
 
 
 def _place(key: str) -> tuple[str, int]:

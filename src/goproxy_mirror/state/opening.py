@@ -68,6 +68,10 @@ class State:
             self.provenance.close()
             await self._database.aclose()
 
+    async def answers(self) -> None:
+        """See that the database can be asked. Raises `StorageError`."""
+        await self.tables.has("pins")
+
     async def catch_up(self) -> None:
         """Write what could not be written when it was said; now and then, and at the end. Never fails."""
         for part, what in (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
+from collections.abc import Awaitable, Callable
 
 from goproxy_mirror import __version__
 from goproxy_mirror.errors import MirrorError
@@ -13,10 +16,42 @@ from goproxy_mirror.web.services import Services
 
 _DAY = "public, max-age=86400"
 
+_LASTS = 5.0
+"""Seconds for which what was found is said again, however often anybody asks."""
 
-async def health(_incoming: Incoming) -> Response:
-    """The process lives and its event loop turns."""
-    return body_response(200, b"ok\n", TEXT, NO_STORE)
+_PATIENCE = 0.5
+"""Seconds that a check may take, so that who asks whether the process lives is answered in time."""
+
+
+class Health:
+    """The process lives and its event loop turns: 200 always. What it cannot do meanwhile is said: what is held is served
+    without it, so nobody should end the process, or send its clients away, for that."""
+
+    def __init__(self, services: Services) -> None:
+        self._checks = (services.ready, services.records)
+        self._troubles: list[str] = []
+        self._until = 0.0
+
+    async def __call__(self, _incoming: Incoming) -> Response:
+        now = time.monotonic()
+        if now >= self._until:
+            self._until = now + _LASTS
+            troubles = await asyncio.gather(*map(_trouble, self._checks))
+            self._troubles = [each for each in troubles if each]
+        said = "".join(f"degraded: {each}\n" for each in self._troubles) or "ok\n"
+        return body_response(200, said.encode(), TEXT, NO_STORE)
+
+
+async def _trouble(check: Callable[[], Awaitable[None]]) -> str:
+    """Why a check fails, in one line; nothing where all is well."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await check()
+    except MirrorError as failure:
+        return " ".join(failure.message.split())
+    except TimeoutError:
+        return "the disk, the object store or the database does not answer in time"
+    return ""
 
 
 async def robots(_incoming: Incoming) -> Response:

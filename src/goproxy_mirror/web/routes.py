@@ -43,7 +43,7 @@ class Routes:
         self._below = f"{site.prefix}/"
         self._fixed: dict[str, Handler] = {
             "/": Page(site.prefix, site.public_url, site.instance, https=site.https),
-            "/healthz": ops.health,
+            "/healthz": ops.Health(services),
             "/readyz": ops.Readiness(services),
             "/version": ops.About(site.instance),
             "/robots.txt": ops.robots,

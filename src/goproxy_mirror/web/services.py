@@ -62,7 +62,8 @@ class Services:
 
     `ready` raises a `MirrorError` while requests could not be answered (an unwritable store). `vulnerabilities` is None where
     no vulnerability database is served, `feed` where nobody writes down what is held. `touch` is told the key of
-    each file that is answered, where it is to be known what is used.
+    each file that is answered, where it is to be known what is used. `records` raises one while nothing can be written down (a
+    database that is down): stored files are served without it.
     """
 
     modules: ModuleJourney
@@ -71,6 +72,7 @@ class Services:
     vulnerabilities: VulnJourney | None = None
     feed: FeedJourney | None = None
     touch: Callable[[str], None] | None = None
+    records: Callable[[], Awaitable[None]] = always_ready
 
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
