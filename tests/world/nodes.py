@@ -92,6 +92,14 @@ class Nodes:
         self.nodes: list[Server] = []
 
     def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _open(self) -> None:
         self._stack.enter_context(self.postgres)
         url = self.postgres.database()
         store = self._bucket.arguments("trial") if self._bucket else ("--store", str(self._folder / "store"))
@@ -105,7 +113,6 @@ class Nodes:
             self.nodes.append(node.start(wait=False))
         for node in self.nodes:
             eventually(node._ready, what=f"readiness of {node.url}")
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
