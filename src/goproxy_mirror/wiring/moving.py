@@ -134,7 +134,7 @@ async def import_of(stack: AsyncExitStack, settings: Settings, source: str, layo
     )
     await doubts.load()
     journey = journey_of(
-        settings,
+        settings.model_copy(update={"fetch_ahead": 0}),  # what comes next is in the lots
         storage=storage,
         policy=Policy(direct="", origin=proven, routes=[], public=proven, unlisted=""),
         verifier=verifier,
