@@ -9,12 +9,13 @@ import time
 from bench.clients import herd
 from bench.figures import Measure, Target
 from bench.filled import HUGE, LARGE, LARGE_COUNT
+from bench.servers import Server
 from bench.setting import Setting
 
 NAMES = ("ours", "goproxy", "athens", "goproxyio")
 NAME = "memory"
 CLIENTS = 64
-SLOW = 10.0
+SLOW, VERY_SLOW = 10.0, 1.0
 """Megabytes per second that a slow client reads."""
 
 
@@ -44,11 +45,7 @@ def _memory(setting: Setting) -> None:
                         raise RuntimeError(f"{step}: {told['statuses']}")
                     setting.figures.add(NAME, name, "MB", **{step: server.process.peak() / 1e6})
                 if setting.soak:
-                    server.process.forget_peak()
-                    until = time.monotonic() + setting.soak
-                    while time.monotonic() < until:
-                        herd(server.port, CLIENTS, large, setting.folder, core=setting.client_core, slow=SLOW)
-                    setting.figures.add(NAME, name, "MB", soak=server.process.peak() / 1e6)
+                    _soak(setting, server, large)
             except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                 setting.figures.note(f"{NAME}, {name}: {error}"[:400])
             finally:
@@ -56,7 +53,24 @@ def _memory(setting: Setting) -> None:
                 shutil.rmtree(server.folder, ignore_errors=True)
 
 
-_STEPS = ("64 cold zips", "64 warm zips", "64 slow clients", "500 MB, cold", "500 MB, warm", "soak")
+def _soak(setting: Setting, server: Server, paths: list[str]) -> None:
+    """Clients that take their time, again and again; what grows is seen by the last tenth of it."""
+    began = time.monotonic()
+    for name, end in (("soak, first tenth", 0.1), ("soak", 0.9), ("soak, last tenth", 1.0)):
+        server.process.forget_peak()
+        while time.monotonic() < began + end * setting.soak:
+            herd(server.port, CLIENTS, paths, setting.folder, core=setting.client_core, slow=VERY_SLOW)
+        setting.figures.add(NAME, server.name, "MB", **{name: server.process.peak() / 1e6})
+
+
+_STEPS = (
+    "64 cold zips",
+    "64 warm zips",
+    "64 slow clients",
+    "500 MB, cold",
+    "500 MB, warm",
+    "soak, last tenth",
+)
 MEASURES = (
     Measure(
         NAME,
