@@ -40,9 +40,16 @@ def start(start_server: StartServer, upstream: Upstream) -> Start:
 
     def start(*arguments: str, name: str = "server", port: int | None = None) -> Server:
         upstreams = () if "--upstream" in arguments else ("--upstream", upstream.url)
-        limits = ("--fetch-timeout", "20s", "--connect-timeout", "2s", "--no-builtin-mirrors")
         # Each request to the upstream is one that the test has made: nothing is fetched ahead.
-        limits = (*limits, "--fetch-ahead", "0")
+        limits = (
+            "--fetch-timeout",
+            "20s",
+            "--connect-timeout",
+            "2s",
+            "--no-builtin-mirrors",
+            "--fetch-ahead",
+            "0",
+        )
         return start_server(*upstreams, *limits, *arguments, env=UNPROVEN, name=name, port=port)
 
     return start
