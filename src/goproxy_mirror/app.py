@@ -18,6 +18,7 @@ from goproxy_mirror.config import Settings, check_exposure, check_folders, check
 from goproxy_mirror.errors import NeedsTool, SettingError
 from goproxy_mirror.mirror.backup import Backup
 from goproxy_mirror.mirror.checksums import ChecksumService
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.restore import Restore
@@ -167,12 +168,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         policy = policy_of(settings, transport, hosts, repositories, fallbacks, credentials, verifier)
         flights = await stack.enter_async_context(Flights())
         answers = FileAnswers(settings.state / "answers")
+        chronicle = Chronicle(state.feed, state.ledger)
         doubts = Doubts(
             storage,
             verifier,
             state.provenance,
             settings.state / "quarantine",
             accepts=settings.verify == "prefer",
+            chronicle=chronicle,
         )
         modules = journey_of(
             settings,
@@ -201,6 +204,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             feed,
             uses,
             modules.ahead,
+            chronicle,
             settings.git_cache_size,
         )
         stack.push_async_callback(upkeep.last)

@@ -137,7 +137,12 @@ Request: TypeAlias = ModuleRequest | SumDB
 
 def file_key(mv: ModuleVersion, kind: FileKind) -> str:
     """The key of a module version's file (`golang.org/x/text/@v/v0.3.0.zip`)."""
-    return f"{mv.path.escaped}/@v/{mv.version.escaped}{kind.value}"
+    return f"{stem_of(mv)}{kind.value}"
+
+
+def stem_of(mv: ModuleVersion) -> str:
+    """With what the keys of a version begin."""
+    return f"{mv.path.escaped}/@v/{mv.version.escaped}"
 
 
 @lru_cache(maxsize=4096)

@@ -101,5 +101,6 @@ def test_what_they_say(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
         "dropped": 0,
         "lists": 0,
         "entered": 0,
+        "missing": 0,
         "unreadable": 0,
     }

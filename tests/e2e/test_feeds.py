@@ -118,15 +118,25 @@ def test_feeds_and_prune(world: Inspected, developer: NewDeveloper) -> None:
     eventually(lambda: len(index(server)) == 3, what="the version that is back")
     assert index(server) == index(server, "?include=all") == [*HELD[1:], HELD[0]]
 
+    assert world.run("prune", "--match", HELD[1], "--yes").status == 0
+    assert len(index(server)) == 2
+    whole = server.get("/index?include=all").body
+
     server.stop()
     unused = world.run("prune", "--unused-for", "1d")
     assert (unused.status, unused.out) == (0, unused.out)
-    assert unused.out.startswith("Nothing fits, of 3 versions")
+    assert unused.out.startswith("Nothing fits, of 2 versions")
     (server.data / "state" / "state.db").rename(server.data / "lost.db")
     for left in (server.data / "state").glob("state.db-*"):
         left.unlink()
     again = world.run("reindex")
-    assert (again.status, "9 recorded" in again.out, "3 versions entered" in again.out) == (0, True, True)
+    assert (again.status, "6 recorded" in again.out, "2 versions entered" in again.out) == (0, True, True)
+    assert "not there that nobody took out" not in again.out
+    server.start()
+    assert server.get("/index?include=all").body == whole
+    (segment, *_) = sorted((server.store / "_state/seen").iterdir())
+    assert server.get(f"/_state/seen/{segment.name}").status in {400, 404}
+    server.stop()
     server._arguments = (*server._arguments, "--private", "golang.org/x/mod")
     server.start()
     assert index(server) == catalog(server, 1) == HELD[2:]

@@ -17,8 +17,7 @@ from sqlalchemy import create_engine, insert, select
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Home, Proof
-from goproxy_mirror.protocol import file_key
-from goproxy_mirror.state.feed import stem_of
+from goproxy_mirror.protocol import file_key, stem_of
 from goproxy_mirror.state.migrate import upgrade
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.session import Session

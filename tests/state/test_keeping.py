@@ -94,3 +94,31 @@ async def test_found_files_and_the_feed(state: State) -> None:
     await state.keeping.drop([f"x.test/m/@v/v1.1.0{ending}" for ending in (".zip", ".mod", ".info")])
     assert [each.version for each in await state.feed.page(0, 10, gone=False)] == ["v1.0.0", "v1.2.0"]
     assert len(await state.feed.page(0, 10, gone=True)) == 3
+
+
+async def test_feeds_are_restored(state: State) -> None:
+    """Restored times are those of what is held; later ones win, taken ones and known versions stay; the rest is gone."""
+    stems = [f"x.test/m/@v/v1.{number}.0" for number in range(6)]
+    for stem in stems[:2]:
+        await found(state, (f"{stem}.info", 1, NOW), (f"{stem}.mod", 1, NOW))
+    await state.provenance.held(mv("x.test/m@v1.5.0"))
+    oldest = await state.keeping.oldest_fed()
+    assert oldest is not None
+    await state.keeping.restore(
+        [(stems[0], 10), (stems[1], 11), (stems[2], 12), (stems[3], 13)], before=oldest
+    )
+    await state.keeping.restore(
+        [(stems[4], 11), (stems[0], 20), (stems[5], 21), (stems[4], oldest)], before=oldest
+    )
+    assert await state.keeping.oldest_fed() == oldest
+    assert [each.version for each in await state.feed.page(0, 9, gone=False)] == ["v1.5.0"]
+    await state.keeping.take_out([(stems[0], 15), (stems[2], 15)])
+    settled = await state.keeping.settle(0)
+    assert settled is not None
+    assert (settled.last, settled.held, settled.missing) == (20, 2, 1)
+    assert await state.keeping.settle(settled.last) is None
+    assert await state.keeping.settle(0) is None
+    held = [(each.version, each.at) for each in await state.feed.page(0, 9, gone=False)]
+    assert held == [("v1.1.0", 11), ("v1.0.0", 20), ("v1.5.0", oldest)]
+    every = [(each.version, each.at) for each in await state.feed.page(0, 9, gone=True)]
+    assert every == [held[0], ("v1.2.0", 12), ("v1.3.0", 13), *held[1:]]

@@ -10,6 +10,7 @@ import pytest
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.mirror.ahead import Ahead
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.feed import Feed
 from goproxy_mirror.mirror.flights import Flights
@@ -19,6 +20,7 @@ from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import Home, Lie
 from goproxy_mirror.state.files import FileAnswers
 from goproxy_mirror.state.opening import State
+from goproxy_mirror.storage.ledger import FolderLedger
 from goproxy_mirror.storage.local import LocalStorage
 from goproxy_mirror.transport import Hosts
 from goproxy_mirror.verify.checker import Checker
@@ -36,7 +38,8 @@ def upkeep(state: State, folder: Path) -> Upkeep:
     answers = FileAnswers(folder / "answers")
     feed = Feed(state.feed, storage, private="")
     uses, ahead = Uses(state.uses), Ahead(Flights(), places=0)
-    return Upkeep(state, Hosts(), checker, doubts, None, answers, feed, uses, ahead, 0)  # type: ignore[arg-type]
+    chronicle = Chronicle(state.feed, FolderLedger(folder / "store"))
+    return Upkeep(state, Hosts(), checker, doubts, None, answers, feed, uses, ahead, chronicle, 0)  # type: ignore[arg-type]
 
 
 def ranked(hosts: Hosts) -> list[str]:

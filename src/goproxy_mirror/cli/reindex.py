@@ -115,6 +115,7 @@ class _Report:
                 "dropped": done.dropped,
                 "lists": done.lists,
                 "entered": done.fed,
+                "missing": done.missing,
                 "unreadable": self.problems,
             }
             say_json({"summary": counts, "bytes": done.size, "seconds": round(seconds, 3)})
@@ -123,5 +124,6 @@ class _Report:
         typer.echo(
             f"{files(done.files)} in {seconds:.1f} s: {done.recorded:,} recorded ({size(done.size)}), {done.dropped:,} forgotten "
             f"that are not there, {versions(done.fed)} entered into the feeds, {lists} made anew"
+            + (f", {versions(done.missing)} not there that nobody took out" if done.missing else "")
             + (f", {self.problems:,} that could not be read" if self.problems else "")
         )

@@ -12,6 +12,7 @@ import structlog
 
 from goproxy_mirror.errors import SecurityError, StorageError, Unproven, disk_failures
 from goproxy_mirror.mirror.answers import Lasting
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileKind, Proof, Provenance, Storage, StoredFile, Verifier
 from goproxy_mirror.protocol import file_key
@@ -39,8 +40,11 @@ class Doubts:
         quarantine: Path,
         *,
         accepts: bool = False,
+        chronicle: Chronicle | None = None,
     ) -> None:
-        """`accepts`: files are stored unproven while the database cannot be asked."""
+        """`accepts`: files are stored unproven while the database cannot be asked. `chronicle`: where it is said what was taken
+        out."""
+        self._chronicle = chronicle
         self._accepts = accepts
         self._storage = storage
         self._verifier = verifier
@@ -128,6 +132,8 @@ class Doubts:
                 log.error("quarantined", key=key, reason=reason)
             await self._provenance.forget(key)
             self._keys.discard(key)
+        if kind is FileKind.MOD and self._chronicle is not None:
+            await self._chronicle.taken_out([mv], "quarantined")
 
     async def prove(self, mv: ModuleVersion, kind: FileKind, stored: StoredFile) -> Proof:
         """Why a stored `.mod` or `.zip` may be believed.

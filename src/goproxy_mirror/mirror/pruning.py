@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass, field
 
 from goproxy_mirror.errors import MirrorError
 from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.selection import Selection
 from goproxy_mirror.mirror.spool import Spool
 from goproxy_mirror.mirror.together import together
@@ -105,12 +106,14 @@ class Pruning:
         storage: Storage,
         turns: Turns,
         catalog: Catalog,
+        chronicle: Chronicle | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._records = records
         self._storage = storage
         self._turns = turns
         self._catalog = catalog
+        self._chronicle = chronicle
         self._clock = clock
 
     async def plan(self, rules: Rules, spool: Spool) -> Plan:
@@ -162,7 +165,11 @@ class Pruning:
             async with places:
                 await self._remove_from_module(group, kinds, plan.made, outcome)
 
-        await together(remove(group) for group in doomed.values())
+        try:
+            await together(remove(group) for group in doomed.values())
+        finally:
+            if self._chronicle is not None and not plan.rules.zips_only:
+                await self._chronicle.taken_out([each.mv for each in outcome.gone], "pruned")
         return outcome
 
     async def _remove_from_module(

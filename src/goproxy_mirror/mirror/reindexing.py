@@ -13,6 +13,7 @@ from pathlib import Path
 
 from goproxy_mirror.errors import StorageError, disk_failures
 from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.holdings import folders_of, module_of, version_of
 from goproxy_mirror.mirror.spool import spooled
 from goproxy_mirror.mirror.together import together
@@ -32,7 +33,8 @@ _YOUNG = 3600.0
 @dataclass(slots=True)
 class Progress:
     """How far it has come: files looked at, those that were recorded anew and their bytes, records whose file is gone, lists made
-    anew, versions entered into the feeds; and what could not be read, as sentences."""
+    anew, versions entered into the feeds, versions that were held once and are not there although nobody took them out; and what
+    could not be read, as sentences."""
 
     files: int = 0
     recorded: int = 0
@@ -40,6 +42,7 @@ class Progress:
     dropped: int = 0
     lists: int = 0
     fed: int = 0
+    missing: int = 0
     problem: str | None = None
 
 
@@ -51,16 +54,21 @@ class Reindexing:
         records: KeepingRecords,
         storage: Storage,
         catalog: Catalog,
+        chronicle: Chronicle | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._records = records
         self._storage = storage
         self._catalog = catalog
+        self._chronicle = chronicle
         self._clock = clock
 
     async def run(self, told: Callable[[Progress], None], *, hashes: bool) -> Progress:
         """`told` hears of it after each batch, and of each problem once. `hashes`: files whose hash is not recorded are read."""
         so_far = Progress()
+        oldest = await self._records.oldest_fed()
+        before = oldest if oldest is not None else int(self._clock() * 1_000_000)
+        await self._restore(oldest)
         async for folder, names in folders_of(self._storage, [""]):
             path = module_of(folder)
             if path is not None:
@@ -68,8 +76,28 @@ class Reindexing:
         async for dropped in self._vanished():
             so_far.dropped += dropped
             told(so_far)
-        await self._feed(so_far, told)
+        await self._settle(so_far, told)
+        await self._feed(before, so_far, told)
         return so_far
+
+    async def _restore(self, oldest: int | None) -> None:
+        """Put the times into the feeds that stand beside the store, before anything is looked for."""
+        if self._chronicle is None:
+            return
+        async for times in self._chronicle.seen():
+            await self._records.restore(times, before=oldest)
+            if oldest is not None and times[0][1] >= oldest:
+                break
+        async for times in self._chronicle.gone():
+            await self._records.take_out(times)
+
+    async def _settle(self, so_far: Progress, told: Callable[[Progress], None]) -> None:
+        after = 0
+        while (settled := await self._records.settle(after)) is not None:
+            after = settled.last
+            so_far.fed += settled.held
+            so_far.missing += settled.missing
+            told(so_far)
 
     async def _module(
         self,
@@ -161,9 +189,7 @@ class Reindexing:
             yield len(gone)
             after = rows[-1][0]
 
-    async def _feed(self, so_far: Progress, told: Callable[[Progress], None]) -> None:
-        oldest = await self._records.oldest_fed()
-        before = oldest if oldest is not None else int(self._clock() * 1_000_000)
+    async def _feed(self, before: int, so_far: Progress, told: Callable[[Progress], None]) -> None:
         after = 0
         with spooled() as spool:
 

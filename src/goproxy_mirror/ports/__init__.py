@@ -18,7 +18,7 @@ from goproxy_mirror.ports.files import (
     Turns,
 )
 from goproxy_mirror.ports.hosts import Credential, Credentials, HealthRecords, HostHealth, SSHWay
-from goproxy_mirror.ports.keeping import FoundFile, KeepingRecords, KeptVersion, StoreSize
+from goproxy_mirror.ports.keeping import FoundFile, KeepingRecords, KeptVersion, Settled, StoreSize
 from goproxy_mirror.ports.ledger import Ledger
 from goproxy_mirror.ports.modules import Found, Home, Info, Proof, Source
 from goproxy_mirror.ports.proof import (
@@ -75,6 +75,7 @@ __all__ = [
     "RepoRoot",
     "Repository",
     "SSHWay",
+    "Settled",
     "Source",
     "Standing",
     "Storage",

@@ -49,6 +49,15 @@ class FoundFile:
     hash: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Versions up to the time `last`: how many are held, and how many are not there although nobody took them out."""
+
+    last: int
+    held: int
+    missing: int
+
+
 class KeepingRecords(Protocol):
     """The records as a whole, in pieces. All raise `StorageError`."""
 
@@ -94,7 +103,21 @@ class KeepingRecords(Protocol):
         ...
 
     async def oldest_fed(self) -> int | None:
-        """The time of the oldest entry of the feeds, in microseconds since the epoch."""
+        """The time of the oldest entry of the feeds, in microseconds since the epoch; not of what `restore` has entered."""
+        ...
+
+    async def restore(self, times: Sequence[tuple[str, int]], *, before: int | None) -> None:
+        """When versions arrived (stems, microseconds), as it stands beside the store: they enter the feeds as ones that are gone
+        until `settle` has looked for them. What the feeds know already stays, and so does all from `before` on."""
+        ...
+
+    async def take_out(self, times: Sequence[tuple[str, int]]) -> None:
+        """When versions were taken out; of those that `restore` has entered with an earlier time."""
+        ...
+
+    async def settle(self, after: int) -> Settled | None:
+        """Of the next versions that `restore` has entered, those that are recorded as a whole are held at their times, and the
+        others are gone. None where there are no more later than `after`."""
         ...
 
     async def feed(self, stems: Sequence[tuple[str, float]], *, before: int, after: int) -> int:

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 from goproxy_mirror.module.path import ModulePath, unescape
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FeedEntry
+from goproxy_mirror.protocol import stem_of
 from goproxy_mirror.state.database import BRIEF, Database
 
 if TYPE_CHECKING:
     from goproxy_mirror.state.session import Session
 
 _SPLIT = "/@v/"
-
-
-def stem_of(mv: ModuleVersion) -> str:
-    """With what the keys of a version begin."""
-    return f"{mv.path.escaped}{_SPLIT}{mv.version.escaped}"
 
 
 class SQLFeed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from goproxy_mirror.ports import FileRecord, FoundFile, KeptVersion, StoreSize
+from goproxy_mirror.ports import FileRecord, FoundFile, KeptVersion, Settled, StoreSize
 from goproxy_mirror.state.database import Database
 
 T = TypeVar("T")
@@ -48,6 +48,15 @@ class SQLKeeping:
 
     async def oldest_fed(self) -> int | None:
         return await self._database.read(lambda session: session.oldest_fed())
+
+    async def restore(self, times: Sequence[tuple[str, int]], *, before: int | None) -> None:
+        await self._database.write(lambda session: session.restore(times, before), durable=False)
+
+    async def take_out(self, times: Sequence[tuple[str, int]]) -> None:
+        await self._database.write(lambda session: session.take_out(times), durable=False)
+
+    async def settle(self, after: int) -> Settled | None:
+        return await self._database.write(lambda session: session.settle_restored(after))
 
     async def feed(self, stems: Sequence[tuple[str, float]], *, before: int, after: int) -> int:
         return await self._database.write(lambda session: session.feed_late(stems, before, after))

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, delete, func, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
 from goproxy_mirror.module.path import unescape
-from goproxy_mirror.ports import FileRecord, FoundFile, KeptVersion, StoreSize
+from goproxy_mirror.ports import FileRecord, FoundFile, KeptVersion, Settled, StoreSize
 from goproxy_mirror.state.filerows import FileRows, record_of
 from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import feed, pins, provenance, uses
@@ -19,6 +33,9 @@ BY_STORE = "store"
 
 BY_PIN = "pin"
 """The same, for a file that no checksum database knows: its pin does."""
+
+_RESTORED = 0
+"""Since when versions are gone that were put back into the feeds, until somebody has looked for them."""
 
 _BATCH = 500
 _SPLIT = "/@v/"
@@ -128,20 +145,86 @@ class KeepRows(FileRows):
             yield row.stem, row.seen
 
     def oldest_fed(self) -> int | None:
-        oldest: int | None = self._connection.execute(select(func.min(feed.c.at))).scalar_one()
+        known = or_(feed.c.gone.is_(None), feed.c.gone != _RESTORED)
+        oldest: int | None = self._connection.execute(select(func.min(feed.c.at)).where(known)).scalar_one()
         return oldest
+
+    def restore(self, times: Sequence[tuple[str, int]], before: int | None) -> None:
+        self.lock_feed()
+        rows = {stem: at for stem, at in times if before is None or at < before}
+        taken = self._at(rows.values())
+        free = {at: stem for stem, at in rows.items() if taken.get(at, stem) == stem}
+        if not free:
+            return
+        statement = insert_into(self._connection, feed)
+        self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["stem"],
+                set_={"at": statement.excluded["at"]},
+                where=and_(feed.c.gone == _RESTORED, feed.c.at < statement.excluded["at"]),
+            ),
+            [{"stem": stem, "at": at, "gone": _RESTORED} for at, stem in free.items()],
+        )
+
+    def take_out(self, times: Sequence[tuple[str, int]]) -> None:
+        if times:
+            self._connection.execute(
+                update(feed)
+                .where(feed.c.stem == bindparam("of"), feed.c.gone == _RESTORED, feed.c.at <= bindparam("on"))
+                .values(gone=bindparam("on")),
+                [{"of": stem, "on": at} for stem, at in times],
+            )
+
+    def settle_restored(self, after: int) -> Settled | None:
+        self.lock_feed()
+        rows = self._connection.execute(
+            select(feed.c.stem, feed.c.at)
+            .where(feed.c.gone == _RESTORED, feed.c.at > after)
+            .order_by(feed.c.at)
+            .limit(_BATCH)
+        ).all()
+        if not rows:
+            return None
+        stems = [row.stem for row in rows]
+        keys = [stem + kind for stem in stems for kind in (".info", ".mod")]
+        there = set(self._connection.scalars(select(provenance.c.key).where(provenance.c.key.in_(keys))))
+        held = [stem for stem in stems if {f"{stem}.info", f"{stem}.mod"} <= there]
+        self._connection.execute(update(feed).where(feed.c.stem.in_(held)).values(gone=None))
+        self._connection.execute(
+            update(feed)
+            .where(feed.c.stem.in_(stems), feed.c.gone == _RESTORED)
+            .values(gone=time.time_ns() // 1000)
+        )
+        return Settled(rows[-1].at, len(held), len(stems) - len(held))
+
+    def _at(self, times: Collection[int]) -> dict[int, str]:
+        """Who has these times already."""
+        wanted, found = list(times), dict[int, str]()
+        for start in range(0, len(wanted), _BATCH):
+            some = select(feed.c.at, feed.c.stem).where(feed.c.at.in_(wanted[start : start + _BATCH]))
+            found |= {row.at: row.stem for row in self._connection.execute(some)}
+        return found
 
     def feed_late(self, stems: Sequence[tuple[str, float]], before: int, after: int) -> int:
         """`stems` in the order of their times; the time of the last one that is older than `before`, or `after`."""
         self.lock_feed()
-        last, early, rest = after, list[tuple[str, int]](), list[str]()
-        for stem, seen in stems:
-            at = max(round(seen * 1_000_000), last + 1)
-            if at < before:
-                last = at
-                early.append((stem, at))
-            else:
-                rest.append(stem)
+        taken = set[int]()
+        while True:
+            last, early, rest = after, list[tuple[str, int]](), list[str]()
+            for stem, seen in stems:
+                at = max(round(seen * 1_000_000), last + 1)
+                while at in taken:
+                    at += 1
+                if at < before:
+                    last = at
+                    early.append((stem, at))
+                else:
+                    rest.append(stem)
+            # Others may have been entered with their times from beside the store.
+            clash = self._at([at for _, at in early]).keys()
+            if not clash:
+                break
+            taken |= clash
         self._enter(early)
         self.put_held(rest)
         return last

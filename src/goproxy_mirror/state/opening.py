@@ -38,9 +38,10 @@ class State:
     """
 
     def __init__(self, folder: Path, url: str = "", ledger: Ledger | None = None) -> None:
-        """`url`: of the PostgreSQL database that several nodes share; else SQLite in the folder. `ledger`: where pins stand
-        beside the published files."""
+        """`url`: of the PostgreSQL database that several nodes share; else SQLite in the folder. `ledger`: what stands
+        beside the published files, as the pins do."""
         self._database = Database(folder, url)
+        self.ledger = ledger
         self.pins = SQLPins(self._database, ledger)
         self.lies = SQLLies(self._database)
         heads = SQLTreeHeads(self._database)

@@ -16,8 +16,8 @@ from goproxy_mirror.errors import StorageError
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileCounts, FileKind, FileRecord, Home, Proof
+from goproxy_mirror.protocol import stem_of
 from goproxy_mirror.state.database import BRIEF, PATIENT, Database
-from goproxy_mirror.state.feed import stem_of
 from goproxy_mirror.state.spool import Said, Spool, held, proved, recorded
 from goproxy_mirror.state.spool import apply as replay
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from goproxy_mirror.config import Settings
 from goproxy_mirror.errors import SettingError, StorageError, Unproven
 from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.scrub import Scrub
 from goproxy_mirror.module.version import ModuleVersion
@@ -98,7 +99,13 @@ async def inspection_of(stack: AsyncExitStack, settings: Settings, *, of_store: 
     clients = clients_of(settings, databases_of(settings, transport), state.heads)
     verifier = checker_of(settings, clients, state)
     storage = await stack.enter_async_context(storage_of(settings, make=False))
-    doubts = Doubts(storage, verifier, state.provenance, settings.state / "quarantine")
+    doubts = Doubts(
+        storage,
+        verifier,
+        state.provenance,
+        settings.state / "quarantine",
+        chronicle=Chronicle(state.feed, state.ledger),
+    )
     turns = await turns_of(stack, settings)
     scrub = Scrub(
         storage=storage,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from goproxy_mirror.config import Settings
 from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.pruning import Pruning
 from goproxy_mirror.mirror.reindexing import Reindexing
 from goproxy_mirror.ports import KeepingRecords
@@ -34,9 +35,10 @@ async def keeping_of(stack: AsyncExitStack, settings: Settings) -> Keeping:
     storage = await stack.enter_async_context(storage_of(settings))
     turns = await turns_of(stack, settings)
     catalog = Catalog(storage, turns)
+    chronicle = Chronicle(state.feed, state.ledger)
     return Keeping(
         state.keeping,
-        Pruning(state.keeping, storage, turns, catalog),
-        Reindexing(state.keeping, storage, catalog),
+        Pruning(state.keeping, storage, turns, catalog, chronicle),
+        Reindexing(state.keeping, storage, catalog, chronicle),
         state.pins,
     )

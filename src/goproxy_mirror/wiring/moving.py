@@ -19,6 +19,7 @@ from goproxy_mirror.errors import SettingError, disk_failures
 from goproxy_mirror.mirror.backup import Backup
 from goproxy_mirror.mirror.bundle import HOME, Bundle, BundledDatabases
 from goproxy_mirror.mirror.catalog import Catalog
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.exporting import Exporter
 from goproxy_mirror.mirror.flights import Flights
@@ -131,6 +132,7 @@ async def import_of(stack: AsyncExitStack, settings: Settings, source: str, layo
         state.provenance,
         settings.state / "quarantine",
         accepts=settings.verify == "prefer",
+        chronicle=Chronicle(state.feed, state.ledger),
     )
     await doubts.load()
     journey = journey_of(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.mirror.ahead import Ahead, AheadCounts
+from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.feed import Feed
 from goproxy_mirror.mirror.uses import Uses
@@ -28,6 +30,10 @@ _TIDY = 600.0
 """Seconds between two looks at the git repositories, as often as one may have grown."""
 
 
+_PATIENCE = 5.0
+"""Seconds that the end waits for first-seen times to be written beside the store; else the next process writes them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """Runs until it is cancelled; `last` is for the end. `git_cache_size` in bytes."""
@@ -41,6 +47,7 @@ class Upkeep:
     feed: Feed
     uses: Uses
     ahead: Ahead
+    chronicle: Chronicle
     git_cache_size: int
 
     async def run(self) -> None:
@@ -54,6 +61,7 @@ class Upkeep:
             await self._share()
             told = self._tell(self.ahead.counts(), told)
             await self._settle()
+            await self.chronicle.keep_up()
             await asyncio.gather(self.doubts.load(), self.verifier.refresh())
             if time.monotonic() - tidied >= _TIDY:
                 await self._tidy()
@@ -63,6 +71,9 @@ class Upkeep:
         """Leave to others what this process has learned."""
         self._tell(self.ahead.last(), AheadCounts())
         await self._share()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self.chronicle.keep_up(all_=True)
 
     def _tell(self, counts: AheadCounts, told: AheadCounts) -> AheadCounts:
         """Log what was fetched ahead since the start, and of what use it was, where there is something new to say."""
