@@ -25,7 +25,7 @@ BEGIN, END = "<!-- bench/report.py: begin -->", "<!-- bench/report.py: end -->"
 _HIDDEN = ("upstream", "failed", "p50", "median")
 """Quantities with these words are in the tables, and have no chart."""
 
-_ABOUT = "Medians of {} repeats in turns; the thin line spans the smallest and the largest."
+_ABOUT = "Medians of repeats in turns; the thin line spans the smallest and the largest."
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fcfcfb; --ink: #1d1f21; --soft: #6a6f76; --line: #dcdfe3;
   --ours: #0b6e99; --other: #aab2bb; --met: #1a7f4b; --missed: #b3261e; }
@@ -80,7 +80,7 @@ def page(told: dict[str, Any]) -> str:
     about = f"{machine['date']} · {machine['processor']} · {machine['cores']} cores · {machine['system']}"
     parts = [
         "<h1>goproxy-mirror beside its peers</h1>",
-        f"<p>{escape(about)}<br>{escape(versions)}<br>{_ABOUT.format(told['repeats'])}</p>",
+        f"<p>{escape(about)}<br>{escape(versions)}<br>{_ABOUT}</p>",
     ]
     if told["quick"]:
         parts.append('<p class="missed">A quick run, which proves the harness and not the program.</p>')
@@ -137,7 +137,7 @@ _WORDS = {
     "en": {
         "title": "# Performance",
         "run": "Measured by `bench/run` on {date}: {processor}, {cores} cores, {system}; {versions}. Each figure is the median "
-        "of {repeats} repeats in which the servers take turns, with the smallest and the largest in parentheses.",
+        "of repeats in which the servers take turns; in parentheses the smallest, the largest, and how many there were.",
         "targets": "## Targets\n\n| measure | quantity | of | found | target | |\n|---|---|---|--:|--:|---|",
         "figures": "## Figures",
         "measure": "measure",
@@ -149,7 +149,7 @@ _WORDS = {
     "zh": {
         "title": "# 性能",
         "run": "由 `bench/run` 于 {date} 测得：{processor}，{cores} 核，{system}；{versions}。"
-        "每个数字是 {repeats} 次轮流重复的中位数，括号内是最小值与最大值。",
+        "每个数字是各服务器轮流重复的中位数，括号内是最小值、最大值与重复次数。",
         "targets": "## 目标\n\n| 测量 | 量 | 对象 | 结果 | 目标 | |\n|---|---|---|--:|--:|---|",
         "figures": "## 数据",
         "measure": "测量",
@@ -167,7 +167,7 @@ def tables(told: dict[str, Any], language: str) -> str:
     machine = told["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
-        words["run"].format(**{**machine, "versions": versions, "repeats": told["repeats"]}),
+        words["run"].format(**{**machine, "versions": versions}),
         "",
         words["targets"],
     ]
@@ -195,7 +195,9 @@ def _figure_table(name: str, figures: Sequence[dict[str, Any]], heading: str) ->
     lines = [f"| {heading}: {name} | {' | '.join(servers)} |", "|---|" + "--:|" * len(servers)]
     for quantity, found in _by_quantity(figures).items():
         cells = {
-            each["server"]: f"{shown(each['median'])} ({shown(each['low'])}–{shown(each['high'])})"
+            each[
+                "server"
+            ]: f"{shown(each['median'])} ({shown(each['low'])}–{shown(each['high'])}; {len(each['values'])})"
             for each in found
         }
         unit = f", {found[0]['unit']}" if found[0]["unit"] else ""
