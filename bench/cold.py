@@ -21,7 +21,7 @@ STAND_INS = ("go command", "go fetch")
 """Asked once, at 20 ms: they take several times as long as the rest."""
 COMMANDS = {"download": ("mod", "download"), "list -m all": ("list", "-mod=mod", "-m", "all")}
 _LONGEST = 600.0
-_STAND_INS_AT = 0.02
+_STAND_INS_AT = 20
 
 
 def _project(folder: Path, url: str) -> Go:
@@ -79,7 +79,7 @@ def _compare(command: str, measure: str, setting: Setting) -> None:
     names = ["direct", *setting.there(NAMES)]
     for number in range(1 if setting.quick else setting.repeats):
         first = number % len(names)
-        others = STAND_INS if number == 0 and _delay(measure) == _STAND_INS_AT else ()
+        others = STAND_INS if number == 0 and _delay(measure) * 1e3 == _STAND_INS_AT else ()
         for name in (*names[first:], *names[:first], *others):
             _once(name, command, measure, setting)
 
@@ -90,11 +90,9 @@ def _measure(command: str, delay: int) -> Measure:
     def run(setting: Setting) -> None:
         _compare(command, name, setting)
 
-    ratios = (
-        [("direct", 1.1), ("athens", 0.2), ("goproxy", 0.2), ("go command", 0.2), ("go fetch", 0.2)]
-        if delay
-        else []
-    )
+    ratios = [("direct", 1.1), ("athens", 0.2), ("goproxy", 0.2)] if delay else []
+    if delay == _STAND_INS_AT:
+        ratios += [(each, 0.2) for each in STAND_INS]
     targets = [Target(name, "wall", bound, against) for against, bound in ratios]
     if delay:
         targets.append(Target(name, "wall", 1.1, "direct", server="ours, unproven"))
