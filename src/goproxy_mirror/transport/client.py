@@ -26,6 +26,7 @@ from goproxy_mirror.ports import Credential, Credentials
 from goproxy_mirror.transport import answers
 from goproxy_mirror.transport.addresses import AddressPolicy
 from goproxy_mirror.transport.answers import Reply, Saved
+from goproxy_mirror.transport.cancelling import Heeding
 from goproxy_mirror.transport.clients import Clients
 from goproxy_mirror.transport.connect import (
     Connector,
@@ -237,7 +238,7 @@ class Transport:
                     credential = self._credential(target) if entrusted and home.same_home(target) else None
                     if credential is not None:
                         target = replace(target, authorization=await credential.authorization())
-                    async with AsyncExitStack() as hop:
+                    async with Heeding(), AsyncExitStack() as hop:
                         began = time.monotonic()
                         response = await self._send(hop, client, target, headers or {}, body)
                         seconds = time.monotonic() - began
@@ -334,7 +335,7 @@ class Transport:
         if target.authorization is not None:
             request = request.header("authorization", target.authorization, is_sensitive=True)
         try:
-            async with asyncio.timeout(self._answer_timeout):
+            async with asyncio.timeout(self._answer_timeout), Heeding():
                 return await hop.enter_async_context(request.build_streamed())
         except TimeoutError as error:
             if isinstance(error, DetailedPyreqwestError):
@@ -353,7 +354,7 @@ class Transport:
         size = 0
         while size <= limit:
             try:
-                async with asyncio.timeout(self._stall_timeout):
+                async with asyncio.timeout(self._stall_timeout), Heeding():
                     chunk = await response.body_reader.read_chunk()
             except TimeoutError as error:
                 if isinstance(error, DetailedPyreqwestError):
