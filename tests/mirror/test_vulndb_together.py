@@ -13,6 +13,8 @@ from goproxy_mirror.errors import SourceUnavailable
 from goproxy_mirror.mirror import vulndb
 from goproxy_mirror.mirror.answers import TextAnswer
 from goproxy_mirror.mirror.vulndb import VulnService
+from goproxy_mirror.ports import Kept
+from goproxy_mirror.state.files import FileAnswers
 from tests.fakes.vulndb import (
     NEWER,
     ONE,
@@ -107,6 +109,29 @@ async def test_many_at_once(service: VulnService, database: FakeDatabase) -> Non
     database.gate.set()
     answers: list[TextAnswer] = await asyncio.gather(*tasks)
     assert len({answer.body for answer in answers}) == 4
+    assert database.asked == ["index", "GO-2026-0001"]
+
+
+async def test_one_who_looked_too_early(
+    service: VulnService, database: FakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who found no entry, and hears of that only when another request's fetch is done, fetches it no second time."""
+    look = FileAnswers.get
+    looked, done = asyncio.Event(), asyncio.Event()
+
+    async def late(answers: FileAnswers, key: str) -> Kept | None:
+        found = await look(answers, key)
+        if "ID/" in key and not looked.is_set():
+            looked.set()
+            await done.wait()
+        return found
+
+    monkeypatch.setattr(FileAnswers, "get", late)
+    early = asyncio.create_task(service.answer(PATHS[3]))
+    await looked.wait()
+    other = await service.answer(PATHS[3])
+    done.set()
+    assert (await early).body == other.body
     assert database.asked == ["index", "GO-2026-0001"]
 
 

@@ -164,6 +164,9 @@ class VulnService:
         return self._freshness.age(kept[1], time.time()) is not Age.OLD
 
     async def _fetch_entry(self, name: str, key: str, promised: datetime | None) -> tuple[VulnEntry, Kept]:
+        kept = await self._kept_entry(key)
+        if kept is not None and self._is_good(kept, promised):
+            return kept  # another request was first, and had ended before this one came
         async with self._fetching(f"ID/{name}.json"):
             try:
                 found = await self._database.entry(name, promised)
@@ -171,9 +174,9 @@ class VulnService:
                 self._absences.remember(key, error)
                 raise
         self._absences.forget(key)
-        kept = Kept(_bundle(found.value.modified, found.value.packed), time.time(), found.home)
-        await self._answers.put(key, kept)
-        return found.value, kept
+        said = Kept(_bundle(found.value.modified, found.value.packed), time.time(), found.home)
+        await self._answers.put(key, said)
+        return found.value, said
 
     async def _kept_entry(self, key: str) -> tuple[VulnEntry, Kept] | None:
         kept = await self._answers.get(key)
