@@ -193,7 +193,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings, transport, instance=instance, answers=answers, turns=turns, flights=flights
         )
         feed = feed_of(settings, state.feed, storage)
-        uses = Uses(state.uses)
+        uses = Uses(state.uses, complete=settings.track_use and settings.front == "off")
         upkeep = Upkeep(
             state,
             hosts,

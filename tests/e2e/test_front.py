@@ -7,9 +7,10 @@ import os
 import select
 import signal
 import socket
+import sqlite3
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,8 @@ def test_it_ends_with_us_and_we_end_with_it(kind: str, start_server: StartServer
     assert server.wait() == 1
     assert "the front has ended, and so does this server" in server.log()
     server.kill()
+    with closing(sqlite3.connect(server.data / "state" / "state.db")) as database, database:
+        database.execute("UPDATE uses SET day = 1")
 
     server.start()
     with upstream.hold(MOD_VERSIONS[1]):
@@ -209,6 +212,9 @@ def test_it_ends_with_us_and_we_end_with_it(kind: str, start_server: StartServer
     connection.close()
     assert server.wait() == 0
     assert not list((server.data / "state" / "front").iterdir())
+    with closing(sqlite3.connect(server.data / "state" / "state.db")) as database:
+        (since,) = database.execute("SELECT day FROM uses WHERE stem = ''").fetchone()
+    assert since > 1, "what the front has given away nobody counted, so nothing counts as unused since then"
 
 
 def test_it_stands_where_we_would(

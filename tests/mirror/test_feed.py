@@ -122,11 +122,13 @@ class Uncertain:
     def __init__(self) -> None:
         self.down = False
         self.taken: list[dict[str, int]] = []
+        self.complete: bool | None = None
 
-    async def add(self, counts: dict[str, int], day: int) -> None:
+    async def add(self, counts: dict[str, int], day: int, *, complete: bool = True) -> None:
         if self.down:
             raise StorageError("the state database is locked")
         self.taken.append(dict(counts))
+        self.complete = complete
 
 
 async def test_uses_are_counted_within_bounds() -> None:
@@ -143,3 +145,22 @@ async def test_uses_are_counted_within_bounds() -> None:
     assert set(await uses.flush()) == {"a", "b", "c"}
     assert not await uses.flush()
     assert records.taken == [{"a": 4, "b": 1, "c": 1}]
+    assert records.complete is True
+
+
+async def test_uses_that_others_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a front answers too, each day is said to be incomplete: at once, once, also when nothing was asked of us."""
+    records, today = Uncertain(), 86400.0 * 9
+    monkeypatch.setattr("time.time", lambda: today)
+    uses = Uses(records, complete=False)  # type: ignore[arg-type]
+    assert not await uses.flush()
+    assert (records.taken, records.complete) == ([{}], False)
+    assert not await uses.flush()
+    today += 86400
+    records.down = True
+    with pytest.raises(StorageError):
+        await uses.flush()
+    records.down = False
+    await uses.flush()
+    await uses.flush()
+    assert records.taken == [{}, {}]

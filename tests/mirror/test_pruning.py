@@ -74,10 +74,10 @@ class Kept:
         self.catalog.changed(mv.path)
         await self.catalog.derive(mv.path)
 
-    async def use(self, name: str, day: int, ending: str = ".mod") -> None:
+    async def use(self, name: str, day: int, ending: str = ".mod", *, complete: bool = True) -> None:
         """Somebody asks for a file on a day."""
         path, _, version = name.partition("@")
-        await self.state.uses.add({f"{path}/@v/{version}{ending}": 1}, day)
+        await self.state.uses.add({f"{path}/@v/{version}{ending}": 1}, day, complete=complete)
 
     @asynccontextmanager
     async def plan(self, rules: Rules) -> AsyncIterator[Plan]:
@@ -157,6 +157,16 @@ async def test_rules_narrow(kept: Kept) -> None:
     assert await kept.chosen(Rules(max_size=399)) == every[:1]
     assert await kept.chosen(Rules(max_size=250)) == every[:2]
     assert await kept.chosen(Rules(max_size=250, matching=selected("a.test/m"))) == [every[1], every[3]]
+
+
+async def test_front_that_counted_nothing(kept: Kept) -> None:
+    """What a front may have served is never taken for unused, however long ago we were asked for it last."""
+    await kept.hold("a.test/m@v1.0.0", seen=100)
+    await kept.use("a.test/m@v1.0.0", 200)
+    assert await kept.chosen(Rules(unused_for=50 * DAY)) == ["a.test/m@v1.0.0"]
+    await kept.use("a.test/other@v1.0.0", 960, complete=False)
+    assert await kept.chosen(Rules(unused_for=50 * DAY)) == []
+    assert await kept.chosen(Rules(unused_for=39 * DAY)) == ["a.test/m@v1.0.0"]
 
 
 async def test_pinned_versions_stay(kept: Kept) -> None:

@@ -48,6 +48,22 @@ async def test_versions_by_their_last_use(state: State) -> None:
     }
 
 
+async def test_uses_of_which_nobody_heard(state: State) -> None:
+    """From such a day on, what was known of uses before counts no more: who came first goes first, unless used later."""
+    for number in range(3):
+        await found(state, (f"x.test/m/@v/v1.{number}.0.mod", 1, 86400.0 * (3 - number)))
+    await state.uses.add({}, 4, complete=False)
+    assert (await state.keeping.sizes()).tracked is None, "nothing was written down that could be incomplete"
+    await state.uses.add({"x.test/m/@v/v1.2.0.mod": 1}, 5)
+    await state.uses.add({"x.test/m/@v/v1.1.0.mod": 1}, 9, complete=False)
+    await state.uses.add({}, 8, complete=False)
+    assert (await state.keeping.sizes()).tracked == 9
+    await state.uses.add({"x.test/m/@v/v1.2.0.mod": 1}, 10)
+    assert (await state.keeping.sizes()).tracked == 9
+    versions = await state.keeping.each_version(list, zips=False)
+    assert [each.stem[-6:] for each in versions] == ["v1.0.0", "v1.1.0", "v1.2.0"]
+
+
 async def test_pins_of_versions(state: State) -> None:
     """A version is pinned by any of its files, by its plain name."""
     await state.pins.pin(mv("x.test/M@v1.0.0"), FileKind.ZIP, "h1:x=", ORIGIN)

@@ -16,6 +16,7 @@ from goproxy_mirror.cli.plain import at, day, say_json, size, versions
 from goproxy_mirror.mirror.pruning import Chosen, Outcome, Plan
 from goproxy_mirror.ports import StoreSize
 
+_DAY = 86400.0
 _EVERY = 30.0
 """Seconds between two lines on the progress where there is no terminal."""
 
@@ -139,6 +140,11 @@ class PruneReport:
         lines = []
         if not plan.versions:
             lines.append(f"Nothing fits, {whole}.")
+            since = (self._store.tracked or 0) * _DAY
+            if plan.rules.unused_for is not None and plan.made - since < plan.rules.unused_for:
+                lines.append(
+                    f"Not before {day(since)} was every use written down, so all count as used then."
+                )
         elif not self._removing:
             lines.append(f"Would go: {what}{versions(plan.versions)} with {size(plan.size)}, {whole}.")
         else:

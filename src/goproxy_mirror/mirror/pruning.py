@@ -240,13 +240,15 @@ class Pruning:
 
 
 def _chosen(version: KeptVersion, rules: Rules, now: float, tracked: float) -> Chosen | None:
-    """What of a version goes by the rules, whatever is pinned; `tracked` is since when uses are known."""
+    """What of a version goes by the rules, whatever is pinned; `tracked` is since when all uses are known."""
     size = version.zip_size if rules.zips_only else version.size
     if size is None:
         return None
     days = [version.zip_day] if rules.zips_only else [version.day, version.zip_day]
     known = [day for day in days if day is not None and not rules.by_age]
-    last = max(known) * _DAY if known else version.seen if rules.by_age else max(version.seen, tracked)
+    last = max(known) * _DAY if known else version.seen
+    if not rules.by_age:
+        last = max(last, tracked)
     if rules.older_than is not None and version.seen > now - rules.older_than:
         return None
     # Of the day of the last use nobody knows the hour.

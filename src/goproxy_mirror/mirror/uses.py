@@ -13,10 +13,15 @@ MOST = 50_000
 
 
 class Uses:
-    """Counts in memory, written down now and then; what is not written yet is lost with the process."""
+    """Counts in memory, written down now and then; what is not written yet is lost with the process.
 
-    def __init__(self, records: UseRecords, *, most: int = MOST) -> None:
+    `complete` off: others answer requests too (a front), or nobody counts, so that a file may be in use without a trace.
+    """
+
+    def __init__(self, records: UseRecords, *, complete: bool = True, most: int = MOST) -> None:
         self._records = records
+        self._complete = complete
+        self._told: int | None = None
         self._most = most
         self._counts: dict[str, int] = {}
 
@@ -30,15 +35,17 @@ class Uses:
 
     async def flush(self) -> Collection[str]:
         """Write down what was asked for since the last time: which files. Raises `StorageError`; then it counts the next time."""
-        counts, self._counts = self._counts, {}
-        if not counts:
+        taken, self._counts = self._counts, {}
+        counts = dict(taken)  # on another thread, a hit may still be counted in what was taken away
+        day = int(time.time() // 86400)
+        if not counts and (self._complete or self._told == day):
             return ()
         try:
-            # A copy: on another thread, a hit may still be counted in what was taken away.
-            await self._records.add(dict(counts), int(time.time() // 86400))
+            await self._records.add(counts, day, complete=self._complete)
         except StorageError:
             self._keep(counts)
             raise
+        self._told = day
         return counts.keys()
 
     def _keep(self, counts: Mapping[str, int]) -> None:

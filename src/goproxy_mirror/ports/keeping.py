@@ -31,8 +31,8 @@ class KeptVersion:
 
 @dataclass(frozen=True, slots=True)
 class StoreSize:
-    """What is recorded of the store: its versions, and their bytes. `tracked` is since which day uses are written down (since the
-    epoch); None where they never were."""
+    """What is recorded of the store: its versions, and their bytes. `tracked` is since which day every use is written down
+    (counted from the epoch); None where they never were."""
 
     versions: int
     size: int

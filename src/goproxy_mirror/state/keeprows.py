@@ -49,10 +49,13 @@ class KeepRows(FileRows):
         count, size = self._connection.execute(
             select(func.count(), func.coalesce(func.sum(versions.c.size), 0)).select_from(versions)
         ).one()
-        tracked = self._connection.execute(
+        return StoreSize(count, int(size), self._tracked())
+
+    def _tracked(self) -> int | None:
+        day: int | None = self._connection.execute(
             select(uses.c.day).where(uses.c.stem == SINCE)
         ).scalar_one_or_none()
-        return StoreSize(count, int(size), tracked)
+        return day
 
     def each_version(self, *, zips: bool, by_age: bool) -> Iterator[KeptVersion]:
         """Streamed, so that it takes no more memory for a large store than for a small one."""
@@ -61,10 +64,12 @@ class KeepRows(FileRows):
         last = versions.c.seen / 86400
         for day in days:
             last = case((day > last, day), else_=last)
+        # Whatever was used before that day may have been used since, of which nobody knows.
+        tracked = 0 if by_age else self._tracked() or 0
         rows = self._connection.execute(
             select(versions, uses.c.day, uses.c.zip_day)
             .join_from(versions, uses, uses.c.stem == versions.c.stem, isouter=True)
-            .order_by(last, versions.c.stem)
+            .order_by(case((last > tracked, last), else_=tracked), last, versions.c.stem)
             .execution_options(yield_per=_BATCH)
         )
         for row in rows:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, case, or_
+from sqlalchemy import ColumnElement, Connection, case, or_, update
 
 from goproxy_mirror.state.statements import insert_into
 from goproxy_mirror.state.tables import uses
 
 SINCE = ""
-"""The stem of no version; its row has the day of the first use that was written down."""
+"""The stem of no version; its row has the day since when every use was written down."""
 
 _ZIP = ".zip"
 
@@ -20,8 +20,16 @@ class UseRows:
 
     _connection: Connection
 
-    def add_uses(self, counts: Mapping[str, int], day: int) -> None:
-        """How often files were asked for on a day, by key."""
+    def add_uses(self, counts: Mapping[str, int], day: int, *, complete: bool = True) -> None:
+        """How often files were asked for on a day, by key; with `complete` off, others were too."""
+        if counts:
+            self._add(counts, day)
+        if not complete:
+            self._connection.execute(
+                update(uses).where(uses.c.stem == SINCE, uses.c.day < day).values(day=day)
+            )
+
+    def _add(self, counts: Mapping[str, int], day: int) -> None:
         rows: dict[str, dict[str, object]] = {}
         # In one order everywhere, so that no two transactions wait for each other.
         for key, count in sorted(counts.items()):

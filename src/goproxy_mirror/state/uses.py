@@ -13,5 +13,7 @@ class SQLUses:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, counts: Mapping[str, int], day: int) -> None:
-        await self._database.write(lambda session: session.add_uses(counts, day), durable=False, wait=BRIEF)
+    async def add(self, counts: Mapping[str, int], day: int, *, complete: bool = True) -> None:
+        await self._database.write(
+            lambda session: session.add_uses(counts, day, complete=complete), durable=False, wait=BRIEF
+        )
