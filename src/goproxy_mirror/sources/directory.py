@@ -181,12 +181,13 @@ class DirectorySource:
             raise SourceUnavailable(f"{self.home.name} is no folder, or not there") from None
         try:
             path = (root / name).resolve(strict=True)
-        except OSError as error:
-            if error.errno in _MISSING:
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, OSError) and error.errno in _MISSING:
                 raise _MissingError from None
+            # Before Python 3.13 a circle is a RuntimeError.
+            if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
+                raise Unreadable("holds symbolic links there that lead in a circle") from None
             raise
-        except RuntimeError:
-            raise Unreadable("holds symbolic links there that lead in a circle") from None
         if not path.is_relative_to(root):
             raise Unreadable("holds a symbolic link there that leads out of it")
         return path
