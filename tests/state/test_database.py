@@ -21,7 +21,7 @@ from goproxy_mirror.errors import SettingError, StorageError
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Home, Proof
-from goproxy_mirror.state import database, provenance
+from goproxy_mirror.state import changes, database
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.statefile import check_state, explained, stored_revision
 
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for another writer, and a database that failed is tried again at once."""
-    monkeypatch.setattr(provenance, "BRIEF", 0.01)
+    monkeypatch.setattr(changes, "BRIEF", 0.01)
     monkeypatch.setattr(database, "_REST", 0.0)
 
 

@@ -18,8 +18,8 @@ SUMS = "sum.test"
 async def test_last_head_is_known_without_the_database(tmp_path: Path) -> None:
     """The head that was seen last is known while the database is down, after a restart too, and none is put in its place."""
     async with State(tmp_path / "state") as up, State(tmp_path / "state", DOWN) as down:
-        shared = CopiedTreeHeads(SQLTreeHeads(up._database), tmp_path / "heads")
-        again = CopiedTreeHeads(SQLTreeHeads(down._database), tmp_path / "heads")
+        shared = CopiedTreeHeads(SQLTreeHeads(up._database, up.changes), tmp_path / "heads")
+        again = CopiedTreeHeads(SQLTreeHeads(down._database, down.changes), tmp_path / "heads")
         with pytest.raises(StorageError):
             await again.head(SUMS)
         with pytest.raises(StorageError):
@@ -36,11 +36,11 @@ async def test_last_head_is_known_without_the_database(tmp_path: Path) -> None:
 async def test_fork_is_known_at_once(tmp_path: Path) -> None:
     """Evidence that cannot be written yet counts all the same, and is written when it can be."""
     async with State(tmp_path / "state") as up, State(tmp_path / "state", DOWN) as down:
-        heads = CopiedTreeHeads(SQLTreeHeads(down._database), tmp_path / "heads")
+        heads = CopiedTreeHeads(SQLTreeHeads(down._database, down.changes), tmp_path / "heads")
         with pytest.raises(StorageError):
             await heads.forked(SUMS, b"evidence")
         assert await heads.fork(SUMS) == b"evidence"
-        heads._shared = SQLTreeHeads(up._database)
+        heads._shared = SQLTreeHeads(up._database, up.changes)
         await heads.catch_up()
         assert await up.heads.fork(SUMS) == b"evidence"
         assert await heads.forget_fork(SUMS, and_tree=False)

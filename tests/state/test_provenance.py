@@ -4,51 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.module.path import ModulePath
-from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileCounts, Home, Proof, Provenance
-from goproxy_mirror.state import provenance
-from goproxy_mirror.state.database import Database
 from goproxy_mirror.state.opening import State
-from goproxy_mirror.state.session import Session
+from tests.state.conftest import Failing, OpenState
 
 ORIGIN = Home("origin", "https://x.test/m")
 PROOF = Proof("h1:known=", "sum.test", 1234)
 INFO, MOD, ZIP = (f"x.test/!m/@v/v1.0.0.{ending}" for ending in ("info", "mod", "zip"))
-
-OpenState = Callable[[], State]
-T = TypeVar("T")
-
-
-class Failing:
-    """Lets a database fail at every write while it is on."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.on = True
-        self.tried = 0
-        write = Database.write
-
-        async def failing(
-            database: Database, work: Callable[[Session], T], *, durable: bool = True, wait: float = 1
-        ) -> T:
-            self.tried += 1
-            if self.on:
-                raise StorageError("the state database is locked")
-            return await write(database, work, durable=durable, wait=wait)
-
-        monkeypatch.setattr(Database, "write", failing)
-
-
-@pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
-    return Failing(monkeypatch)
 
 
 async def test_record_is_kept(state: State, open_state: OpenState) -> None:
@@ -147,7 +114,7 @@ async def test_failure_stops_no_proven_file(state: State, failing: Failing) -> N
     await state.provenance.proved(MOD, PROOF)
     assert await state.provenance.counts() == FileCounts(0, 0, 0)
     with pytest.raises(StorageError):
-        await state.provenance.catch_up()
+        await state.changes.catch_up()
     await state.catch_up()
     failing.on = False
     await state.catch_up()
@@ -194,20 +161,6 @@ async def test_what_waits_is_written_at_the_end(open_state: OpenState, failing: 
         assert await later.provenance.of(ZIP) is not None
 
 
-async def test_what_waits_is_bounded(
-    state: State, failing: Failing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """So many changes are remembered and no more; the newest are kept."""
-    monkeypatch.setattr(provenance, "MOST_WAITING", 3)
-    for number in range(5):
-        await state.provenance.record(f"x.test/m/@v/v1.{number}.0.zip", ORIGIN, size=1, proof=PROOF)
-    failing.on = False
-    await state.catch_up()
-    assert "changes=2" in capsys.readouterr().out
-    kept = [record.key async for record in state.provenance.hashed(before=time.time() + 1)]
-    assert kept == [f"x.test/m/@v/v1.{number}.0.zip" for number in (2, 3, 4)]
-
-
 async def test_many_at_once_share_transactions(state: State, failing: Failing) -> None:
     """Records of many tasks are written together, and each is there when its task goes on."""
     failing.on = False
@@ -233,29 +186,3 @@ async def test_cancelled_record_is_written_all_the_same(state: State, open_state
     await asyncio.gather(*tasks, return_exceptions=True)
     await state.catch_up()
     assert len(await state.provenance.unproven()) == 50
-
-
-async def test_what_waits_outlives_its_process(
-    open_state: OpenState, tmp_path: Path, failing: Failing
-) -> None:
-    """What a killed process could not write is written by the next one of its node, and by nobody while that one lives."""
-    killed = open_state()
-    await killed.provenance.record(ZIP, ORIGIN, size=3, proof=PROOF)
-    await killed.provenance.proved(MOD, PROOF)
-    await killed.provenance.record(INFO, ORIGIN, size=1, proof=None)
-    await killed.provenance.held(ModuleVersion(ModulePath("x.test/M"), Version("v1.0.0")))
-    failing.on = False
-    async with open_state() as other:
-        await other.catch_up()
-        assert await other.provenance.of(ZIP) is None
-        killed.provenance.close()
-        (spool,) = (tmp_path / "state/spool").glob("*.jsonl")
-        with spool.open("a") as torn:
-            torn.write('{"key": "x.te')
-        await other.catch_up()
-        record = await other.provenance.of(ZIP)
-        assert record is not None
-        assert (record.home, record.size, record.proof) == (ORIGIN, 3, PROOF)
-        assert await other.provenance.counts() == FileCounts(infos=1, proven=2, unproven=0)
-        assert [entry.path for entry in await other.feed.page(0, 10, gone=False)] == ["x.test/M"]
-    assert list((tmp_path / "state/spool").glob("*.jsonl")) == []

@@ -109,7 +109,7 @@ async def test_server_that_goes_and_comes(
                 await asyncio.sleep(0.01)  # who asks all the time does not put off that it is tried again
         assert pin is not None
         assert pin.hash == "h1:before="
-        await state.provenance.catch_up()
+        await state.changes.catch_up()
         assert await state.provenance.of("x.test/m/@v/v1.0.0.zip") is not None
 
 

@@ -13,7 +13,7 @@ MOST = 50_000
 
 
 class Uses:
-    """Counts in memory, written down now and then; what is not written yet is lost with the process.
+    """Counts in memory, written down now and then; what is not written yet is lost with a process that is killed.
 
     `complete` off: others answer requests too (a front), or nobody counts, so that a file may be in use without a trace.
     """
@@ -37,7 +37,7 @@ class Uses:
         """Write down what was asked for since the last time: which files. Raises `StorageError`; then it counts the next time."""
         taken, self._counts = self._counts, {}
         counts = dict(taken)  # on another thread, a hit may still be counted in what was taken away
-        day = int(time.time() // 86400)
+        day = _today()
         if not counts and (self._complete or self._told == day):
             return ()
         try:
@@ -48,9 +48,19 @@ class Uses:
         self._told = day
         return counts.keys()
 
+    async def leave(self) -> None:
+        """The process ends: what could not be written down is left to the next."""
+        counts, self._counts = dict(self._counts), {}
+        if counts:
+            await self._records.leave(counts, _today(), complete=self._complete)
+
     def _keep(self, counts: Mapping[str, int]) -> None:
         for key, count in counts.items():
             if key in self._counts:
                 self._counts[key] += count
             elif len(self._counts) < self._most:
                 self._counts[key] = count
+
+
+def _today() -> int:
+    return int(time.time() // 86400)

@@ -16,3 +16,7 @@ class UseRecords(Protocol):
         that a file is not used.
         """
         ...
+
+    async def leave(self, counts: Mapping[str, int], day: int, *, complete: bool) -> None:
+        """The same, for the next process to write down. Never fails."""
+        ...

@@ -70,6 +70,11 @@ class FeedRows:
     def feed_due(self, limit: int) -> list[str]:
         return list(self._connection.scalars(select(feed.c.stem).where(feed.c.at.is_(None)).limit(limit)))
 
+    def taken_out(self, stem: str, since: float) -> bool:
+        """Whether a version has been taken out after that time (seconds since the epoch), and not come back."""
+        gone = select(feed.c.gone).where(feed.c.stem == stem, feed.c.gone > int(since * 1_000_000))
+        return self._connection.execute(gone).first() is not None
+
     def drop_due(self, stems: Collection[str]) -> None:
         self._connection.execute(delete(feed).where(feed.c.stem.in_(stems), feed.c.at.is_(None)))
 

@@ -11,6 +11,7 @@ import structlog
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.ports import Ledger
+from goproxy_mirror.state.changes import Changes
 from goproxy_mirror.state.database import Database
 from goproxy_mirror.state.dump import SQLTables
 from goproxy_mirror.state.feed import SQLFeed
@@ -42,15 +43,16 @@ class State:
         beside the published files, as the pins do."""
         self._database = Database(folder, url)
         self.ledger = ledger
-        self.pins = SQLPins(self._database, ledger)
-        self.lies = SQLLies(self._database)
-        heads = SQLTreeHeads(self._database)
+        self.changes = Changes(self._database, Spool(folder / "spool"))
+        self.pins = SQLPins(self._database, self.changes, ledger)
+        self.lies = SQLLies(self._database, self.changes)
+        heads = SQLTreeHeads(self._database, self.changes)
         self.heads = CopiedTreeHeads(heads, folder / "heads") if url else heads
         self.health = SQLHealth(self._database)
-        self.provenance = SQLProvenance(self._database, Spool(folder / "spool"))
+        self.provenance = SQLProvenance(self._database, self.changes)
         self.feed = SQLFeed(self._database)
         self.keeping = SQLKeeping(self._database)
-        self.uses = SQLUses(self._database)
+        self.uses = SQLUses(self._database, self.changes)
         self.tables = SQLTables(self._database)
 
     async def __aenter__(self) -> Self:
@@ -66,7 +68,7 @@ class State:
         try:
             await self.catch_up()
         finally:
-            self.provenance.close()
+            self.changes.close()
             await self._database.aclose()
 
     async def answers(self) -> None:
@@ -76,7 +78,7 @@ class State:
     async def catch_up(self) -> None:
         """Write what could not be written when it was said; now and then, and at the end. Never fails."""
         for part, what in (
-            (self.provenance, "provenance still cannot be written"),
+            (self.changes, "what is known of files still cannot be written"),
             (self.pins, "pins are not yet in both of their places"),
             (self.heads, "the evidence of a fork still cannot be written"),
         ):

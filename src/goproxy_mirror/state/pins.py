@@ -14,7 +14,9 @@ from goproxy_mirror.errors import InvalidPath, InvalidVersion, StorageError
 from goproxy_mirror.module.path import ModulePath, unescape
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind, Home, Ledger, Pin, Pinned
+from goproxy_mirror.state.changes import Changes
 from goproxy_mirror.state.database import Database
+from goproxy_mirror.state.said import pinned
 
 if TYPE_CHECKING:
     from goproxy_mirror.state.session import Session
@@ -32,11 +34,11 @@ class SQLPins:
     process has seen that all of the database's pins stand there too, it can do without the database for a while.
     """
 
-    def __init__(self, database: Database, ledger: Ledger | None = None) -> None:
+    def __init__(self, database: Database, changes: Changes, ledger: Ledger | None = None) -> None:
         self._database = database
+        self._changes = changes
         self._ledger = ledger
         self._complete = False
-        self._unwritten: dict[tuple[ModuleVersion, FileKind], Pin] = {}
 
     async def pin(self, mv: ModuleVersion, kind: FileKind, hash_: str, home: Home) -> Pin:
         held = await self.get(mv, kind)
@@ -51,7 +53,7 @@ class SQLPins:
             if not self._complete:
                 raise
             log.warning("a pin is written later", module=str(mv), file=kind.value, reason=error.message)
-            self._unwritten[mv, kind] = new
+            await self._changes.put_off(pinned(mv, kind, new))
             return new
 
     async def get(self, mv: ModuleVersion, kind: FileKind) -> Pin | None:
@@ -72,10 +74,7 @@ class SQLPins:
         return await self._database.read(lambda session: session.pins_of(path))
 
     async def catch_up(self) -> None:
-        """Write what could not be written, and let everything stand in both places; now and then. Raises `StorageError`."""
-        for (mv, kind), pin in list(self._unwritten.items()):
-            await self._write(mv, kind, pin)
-            self._unwritten.pop((mv, kind), None)
+        """Let everything stand in both places; now and then. Raises `StorageError`."""
         if self._ledger is not None and not self._complete:
             await self._copy(self._ledger)
             self._complete = True
@@ -116,11 +115,11 @@ class SQLPins:
             last = pins[-1]
 
     async def _write(self, mv: ModuleVersion, kind: FileKind, pin: Pin) -> Pin:
-        def pinned(session: Session) -> Pin:
+        def write(session: Session) -> Pin:
             session.add_pin(mv, kind, pin)
             return session.pin(mv, kind) or pin
 
-        return await self._database.write(pinned)
+        return await self._database.write(write)
 
     async def _put(self, pins: Sequence[Pinned]) -> None:
         def put(session: Session) -> None:

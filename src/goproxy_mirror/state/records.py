@@ -6,8 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from goproxy_mirror.errors import StorageError
 from goproxy_mirror.ports import DatabaseState, HostHealth, Lie, Standing
+from goproxy_mirror.state.changes import Changes
 from goproxy_mirror.state.database import BRIEF, Database
+from goproxy_mirror.state.said import forked, lied
 
 if TYPE_CHECKING:
     from goproxy_mirror.state.session import Session
@@ -16,11 +19,12 @@ if TYPE_CHECKING:
 class SQLLies:
     """`ports.Lies`. One that is told again is the same lie, told at another time; the newest 100,000 are remembered."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, changes: Changes) -> None:
         self._database = database
+        self._changes = changes
 
     async def record(self, lie: Lie) -> None:
-        await self._database.write(lambda session: session.add_lie(lie), wait=BRIEF)
+        await self._changes.make(lied(lie))
 
     async def since(self, at: float) -> Sequence[Lie]:
         return await self._database.read(lambda session: session.lies_since(at))
@@ -29,8 +33,9 @@ class SQLLies:
 class SQLTreeHeads:
     """`ports.TreeHeads`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, changes: Changes) -> None:
         self._database = database
+        self._changes = changes
 
     async def standing(self, name: str) -> Standing:
         return await self._database.read(lambda session: session.standing(name))
@@ -45,7 +50,12 @@ class SQLTreeHeads:
         return await self._database.read(lambda session: session.fork(name))
 
     async def forked(self, name: str, evidence: bytes) -> None:
-        await self._database.write(lambda session: session.add_fork(name, evidence, time.time()))
+        at = time.time()
+        try:
+            await self._database.write(lambda session: session.add_fork(name, evidence, at))
+        except StorageError:
+            await self._changes.put_off(forked(name, evidence, at))
+            raise
 
     async def catch_up(self) -> None:
         """Nothing waits here."""

@@ -71,6 +71,7 @@ class Upkeep:
         """Leave to others what this process has learned."""
         self._tell(self.ahead.last(), AheadCounts())
         await self._share()
+        await self.uses.leave()
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 await self.chronicle.keep_up(all_=True)
