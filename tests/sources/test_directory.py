@@ -143,7 +143,8 @@ async def test_what_is_not_there_is_absent(tree: Path, source: DirectorySource, 
 async def test_a_missing_tree_is_an_outage(tmp_path: Path) -> None:
     """A folder that is not there (not mounted, say) says nothing about modules."""
     put(tmp_path, "file", b"")
-    for name in ("missing", "file"):
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for name in ("missing", "file", "circle"):
         for question in (
             DirectorySource(tmp_path / name).info(MV),
             DirectorySource(tmp_path / name).versions(M),

@@ -177,7 +177,7 @@ class DirectorySource:
             root = self._folder.resolve(strict=True)
             if not root.is_dir():
                 raise FileNotFoundError
-        except OSError:
+        except (OSError, RuntimeError):
             raise SourceUnavailable(f"{self.home.name} is no folder, or not there") from None
         try:
             path = (root / name).resolve(strict=True)
