@@ -102,9 +102,11 @@ def test_a_hit_says_what_we_say(fronted: Fronted) -> None:
     assert whole.headers["x-content-type-options"] == "nosniff"
     head = fronted.server.get(ZIP, method="HEAD")
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(whole.body)))
-    part = fronted.server.get(ZIP, {"Range": "bytes=10-19"})
+    known = "etag" if fronted.kind == "nginx" else "last-modified"
+    part = fronted.server.get(ZIP, {"Range": "bytes=10-19", "If-Range": whole.headers[known]})
     assert (part.status, part.body) == (206, whole.body[10:20])
-    assert fronted.server.get(ZIP, {"If-None-Match": whole.headers["etag"]}).status == 304
+    condition = "If-None-Match" if fronted.kind == "nginx" else "If-Modified-Since"
+    assert fronted.server.get(ZIP, {condition: whole.headers[known]}).status == 304
 
 
 def test_a_miss_is_fetched_by_us_and_a_hit_then(fronted: Fronted) -> None:

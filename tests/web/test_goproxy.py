@@ -128,6 +128,8 @@ def test_not_modified_text(edge: Edge) -> None:
     answer = edge.get("/x.test/m/@v/list", {"If-None-Match": f'"other", W/{etag}'})
     assert (answer.status, answer.body) == (304, b"")
     assert answer.headers["etag"] == etag
+    assert edge.get("/x.test/m/@v/list", {"If-Match": etag}).status == 200
+    assert edge.get("/x.test/m/@v/list", {"If-Match": '"other"'}).status == 412
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,10 @@ def text_response(answer: TextAnswer, incoming: Incoming) -> Response:
         kept.append(("x-goproxy-mirror-stale", "true"))
     if answer.home is not None:
         kept.append(("x-goproxy-mirror-source", header_text(answer.home)))
-    if Conditions(incoming.headers).outcome(validators) is not Outcome.SEND:
+    outcome = Conditions(incoming.headers).outcome(validators)
+    if outcome is Outcome.FAILED:
+        return _not_meant()
+    if outcome is Outcome.NOT_MODIFIED:
         return Response(304, kept, 0, source=answer.home)
     content_type = (
         answer.content_type if _CONTENT_TYPE.fullmatch(answer.content_type) else "application/octet-stream"
@@ -130,7 +133,7 @@ def file_response(answer: FileAnswer, incoming: Incoming) -> Response:
         if outcome is Outcome.NOT_MODIFIED:
             return Response(304, said.always, 0, source=answer.home)
         if outcome is Outcome.FAILED:
-            return body_response(412, b"the file is not the one that was meant\n", TEXT, NO_STORE)
+            return _not_meant()
         wanted = conditions.range(said.validators, end) if incoming.method == "GET" else None
         if wanted is Outcome.UNSATISFIABLE:
             size: Headers = [("content-range", f"bytes */{end}"), ("accept-ranges", "bytes")]
@@ -162,6 +165,10 @@ def file_response(answer: FileAnswer, incoming: Incoming) -> Response:
     return response
 
 
+def _not_meant() -> Response:
+    return body_response(412, b"the file is not the one that was meant\n", TEXT, NO_STORE)
+
+
 def _redirect(url: str, home: str | None) -> Response:
     """To where the client gets the file itself. The URL opens it to whoever has it, so nobody keeps it."""
     headers: Headers = [*_COMMON, ("location", url), ("cache-control", NO_STORE)]
@@ -180,7 +187,8 @@ class _Said(NamedTuple):
 def _said(kind: FileKind, size: int, modified: float, home: str | None) -> _Said:
     """The headers of a file, which are the same for every request."""
     date = formatdate(modified, usegmt=True)
-    validators = Validators(f'"{size:x}-{int(modified * 1_000_000):x}"', date)
+    # As nginx has it, which may have sent the whole file of which we are asked for the rest.
+    validators = Validators(f'"{int(modified):x}-{size:x}"', date)
     always: Headers = [
         *_COMMON,
         ("etag", validators.etag),

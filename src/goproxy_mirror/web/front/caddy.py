@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from goproxy_mirror.web.front.plan import HEADERS, TYPES, Plan, quoted
+from goproxy_mirror.web.front.plan import HEADERS, PARTIAL, TYPES, Plan, quoted
 
 
 def configuration(plan: Plan, folder: Path) -> str:
@@ -54,6 +54,7 @@ def site(plan: Plan, name: str | None = None) -> str:
         *(["\tlog"] if plan.log_hits else []),
         "\t@stored {",
         "\t\tmethod GET HEAD",
+        *(f"\t\tnot header {name} *" for name in PARTIAL),
         "\t\t# The path is judged as it was sent.",
         f"\t\tvars_regexp stored {{http.request.orig_uri}} `{_sent(plan)}`",
         *doubted,
@@ -62,9 +63,12 @@ def site(plan: Plan, name: str | None = None) -> str:
         "\t\tmap {re.stored.1} {goproxy_mirror_type} {",
         *(f'\t\t\t{ending} "{kind}"' for ending, kind in TYPES.items()),
         "\t\t}",
+        "\t\t# Of what is sent, not of what is only looked for; an Etag of Caddy's would mean nothing to the program.",
         "\t\theader {",
         *(f'\t\t\t{header} "{value}"' for header, value in HEADERS.items()),
         "\t\t\tContent-Type {goproxy_mirror_type}",
+        "\t\t\t-Etag",
+        "\t\t\tdefer",
         "\t\t}",
         "\t\tfile_server {",
         f"\t\t\troot {quoted(plan.root)}",
@@ -77,11 +81,8 @@ def site(plan: Plan, name: str | None = None) -> str:
         "\t\timport goproxy_mirror",
         "\t}",
         "\thandle_errors {",
-        "\t\t@missing vars {http.error.status_code} 403 404",
+        "\t\t@missing vars {http.error.status_code} 400 403 404",
         "\t\thandle @missing {",
-        "\t\t\theader {",
-        *(f"\t\t\t\t-{header}" for header in (*HEADERS, "Content-Type")),
-        "\t\t\t}",
         "\t\t\timport goproxy_mirror",
         "\t\t}",
         "\t\thandle {",

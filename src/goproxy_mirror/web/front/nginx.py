@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from goproxy_mirror.web.front.plan import HEADERS, ODD, TYPES, Plan, quoted
+from goproxy_mirror.web.front.plan import HEADERS, ODD, PARTIAL, TYPES, Plan, quoted
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 _IDLE = 20
@@ -72,8 +72,9 @@ def site(plan: Plan, name: str | None = None) -> str:
         "        }",
         *(f'        add_header {name} "{value}";' for name, value in HEADERS.items()),
         "        if ($goproxy_mirror_odd) { return 418; }",
+        "        if ($goproxy_mirror_partial) { return 418; }",
         *doubt,
-        "        error_page 403 404 405 418 500 503 = @goproxy_mirror;",
+        "        error_page 301 403 404 405 418 500 503 = @goproxy_mirror;",
         "    }",
         "",
         "    location / {",
@@ -108,6 +109,15 @@ def site(plan: Plan, name: str | None = None) -> str:
 
 def _maps(plan: Plan) -> list[str]:
     odd = ["map $request_uri $goproxy_mirror_odd {", "    default 0;", f'    "~*(?:{ODD})" 1;', "}", ""]
+    asked = "".join(f"$http_{name.lower().replace('-', '_')}" for name in PARTIAL)
+    odd += [
+        "# A refusal of these would be kept for as long as the file.",
+        f'map "{asked}" $goproxy_mirror_partial {{',
+        "    default 1;",
+        '    "" 0;',
+        "}",
+        "",
+    ]
     if not plan.doubted:
         return odd
     doubted = [f"    {quoted(path)} 1;" for path in plan.doubted]

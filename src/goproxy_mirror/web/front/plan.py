@@ -22,6 +22,9 @@ FILE = r"/[a-z0-9][a-z0-9.-]*(?:/[a-z0-9!_~-][a-z0-9!._~-]*)*/@v/v[0-9][a-z0-9!.
 what a module path begins with, and so is never the `_state` beside the files."""
 ODD = r"/\.|//|%2e|%2f|%5c|\x5c"
 """In the path as the client wrote it, in small or capital letters: a web server would tidy it up, and we refuse it."""
+PARTIAL = ("Range", "If-Match", "If-Unmodified-Since")
+"""Headers that ask for a part of a file, or for a refusal: web servers answer these in ways of their own, with what is said about
+the whole file, also that it may be kept for ever. The go command sends none of them."""
 MOST_DOUBTED = 1000
 """Files that are named to a front as not to be given away; it looks through them for each request."""
 
