@@ -170,15 +170,18 @@ async def test_front_that_counted_nothing(kept: Kept) -> None:
 
 
 async def test_pinned_versions_stay(kept: Kept) -> None:
-    """What is proven by a pin is never chosen, nor what a pin is found of when it is about to go."""
-    await kept.hold("corp.test/m@v1.0.0", by="pin", pin=True)
-    await kept.hold("corp.test/n@v1.0.0", by="store", pin=True)
+    """What a pin is of is never chosen, whatever its record says; nor does it go where it was pinned after the plan was made."""
+    await kept.hold("corp.test/m@v1.0.0", by="pin")
+    await kept.hold("corp.test/N@v1.0.0", by="store", pin=True)
+    await kept.hold("corp.test/o@v1.0.0")
     await kept.hold("x.test/m@v1.0.0")
     before = await kept.files()
     async with kept.plan(Rules(matching=selected("*"))) as plan:
-        assert (plan.versions, plan.pinned) == (2, 1)
-    outcome = await kept.prune(Rules(matching=selected("*")))
-    assert (names(outcome.gone), names(outcome.kept)) == (["x.test/m@v1.0.0"], ["corp.test/n@v1.0.0"])
+        assert (plan.versions, plan.pinned) == (2, 2)
+        late = ModuleVersion(ModulePath("corp.test/o"), Version("v1.0.0"))
+        await kept.state.pins.pin(late, FileKind.MOD, "h1:x=", HOME)
+        (outcome,) = [outcome async for outcome in kept.pruning.carry_out(plan)]
+    assert (names(outcome.gone), names(outcome.kept)) == (["x.test/m@v1.0.0"], ["corp.test/o@v1.0.0"])
     assert await kept.files() == [key for key in before if key.startswith("corp.test")]
 
 
@@ -227,20 +230,35 @@ async def test_what_is_wanted_meanwhile_stays(kept: Kept) -> None:
 
 
 async def test_no_half_held_version_is_listed(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whenever a file goes, the list does not name its version any more, and its `.info` is the last to go."""
+    """Whenever a file goes, the list does not name its version any more, and nobody fetches it meanwhile; its `.info` is the last
+    to go, while nobody can fetch its `.mod` anew."""
     for name in ("x.test/m@v1.0.0", "x.test/m@v1.1.0"):
         await kept.hold(name, zip_size=80)
-    seen: list[tuple[str, str]] = []
-    delete = LocalStorage.delete
+    seen: list[tuple[str, str, list[str]]] = []
+    delete, hold = LocalStorage.delete, FileTurns.hold
+    turns: list[str] = []
 
     async def watched(storage: LocalStorage, key: str) -> None:
         listed = await storage.find("x.test/m/@v/list")
-        seen.append((key.rpartition("/")[2], listed.path.read_text() if listed else ""))
+        seen.append((key.rpartition("/")[2], listed.path.read_text() if listed else "", list(turns)))
         await delete(storage, key)
 
+    @asynccontextmanager
+    async def counted(self: FileTurns, key: str) -> AsyncIterator[None]:
+        async with hold(self, key):
+            turns.append(key.rpartition("/")[2])
+            yield
+            turns.remove(key.rpartition("/")[2])
+
     monkeypatch.setattr(LocalStorage, "delete", watched)
+    monkeypatch.setattr(FileTurns, "hold", counted)
     await kept.prune(Rules(matching=selected("x.test/m@v1.0.0")))
-    assert seen == [(f"v1.0.0{ending}", "v1.1.0\n") for ending in (".zip", ".mod", ".info")]
+    both = ["v1.0.0.info", "v1.0.0.mod"]
+    assert seen == [
+        ("v1.0.0.zip", "v1.1.0\n", ["v1.0.0.zip"]),
+        ("v1.0.0.mod", "v1.1.0\n", both),
+        ("v1.0.0.info", "v1.1.0\n", both),
+    ]
 
 
 async def test_disk_that_fails(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +285,8 @@ async def test_disk_that_fails(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_interruption(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who interrupts it in the middle finds what was not removed yet recorded, listed and fed, and the next run removes it."""
+    """Who interrupts it in the middle finds what was not removed yet recorded, listed and fed, and the next run removes it. At no
+    moment is there a file without a record, which a kill would leave behind."""
     for number in range(3):
         await kept.hold(f"x.test/m@v1.{number}.0", zip_size=80)
     stuck, delete = asyncio.Event(), LocalStorage.delete
@@ -281,6 +300,9 @@ async def test_interruption(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(LocalStorage, "delete", sticking)
     run = asyncio.create_task(kept.prune(Rules(matching=selected("*"))))
     await stuck.wait()
+    every = {file async for file in kept.storage.list("") if not file.endswith("/list")}
+    assert (await kept.state.keeping.known([*every])).keys() == every
+    assert await kept.fed() == ["x.test/m@v1.1.0", "x.test/m@v1.2.0"]
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run

@@ -48,7 +48,7 @@ def root(tmp_path: Path) -> Path:
 def publisher(root: Path) -> Publisher:
     """Its temporary files are called `new…`."""
     numbers = iter(range(1000))
-    return Publisher(root, lambda: root / ".tmp" / f"new{next(numbers)}")
+    return Publisher(root, lambda: root / ".tmp" / f"new{next(numbers)}", root / ".tmp" / "removals")
 
 
 def small(root: Path, key: str, body: bytes = b"x") -> Small:
@@ -132,6 +132,45 @@ def test_a_folder_that_was_removed_meanwhile(root: Path) -> None:
     (root / "a/m/@v/2.mod").unlink()
     (root / "a/m/@v").rmdir()
     assert not isinstance(publishes.small([small(root, "a/m/@v/sub/3.mod")])[0], Exception)
+
+
+def test_an_empty_folder_goes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its parents, and with nothing that is in use; who knew it to be durable waits for the disk again, also where somebody
+    else made it anew, and where it went in the middle of a publication."""
+    ours, theirs = publisher(root), publisher(root)
+    ours.small([small(root, "a/m/@v/1.mod"), small(root, "a/n/@v/1.mod")])
+    theirs.clear(str(root / "a/m/@v"))
+    assert (root / "a/m/@v/1.mod").exists()
+    (root / "a/m/@v/1.mod").unlink()
+    theirs.clear(str(root / "a/m/@v"))
+    assert [path.name for path in (root / "a").iterdir()] == ["n"]
+    (root / "a/m/@v").mkdir(parents=True)
+    disk = Disk(monkeypatch)
+    assert not isinstance(ours.small([small(root, "a/m/@v/2.mod")])[0], Exception)
+    assert {"sync a", "sync m"} <= set(disk.steps)
+    (root / "empty").mkdir()
+    link = os.link
+
+    def meanwhile(source: str, target: str) -> None:
+        link(source, target)
+        theirs.clear(str(root / "empty"))
+
+    monkeypatch.setattr(os, "link", meanwhile)
+    disk.steps.clear()
+    assert not isinstance(ours.small([small(root, "a/m/@v/3.mod")])[0], Exception)
+    assert {"sync a", "sync m"} <= set(disk.steps)
+
+
+async def test_a_large_file_into_a_folder_that_went(tmp_path: Path) -> None:
+    """Whatever was pruned meanwhile, a zip is published; a store in which nothing is left has no folders."""
+    store, other = LocalStorage(tmp_path / "store"), LocalStorage(tmp_path / "store")
+    store.open()
+    for _ in range(2):
+        async with store.stage() as staged:
+            staged.write_bytes(b"PK")
+            assert (await store.create("a/m/@v/1.zip", staged)).size == 2
+        await other.delete("a/m/@v/1.zip")
+        assert [path.name for path in (tmp_path / "store").iterdir()] == [".tmp"]
 
 
 def test_a_store_that_is_gone(root: Path) -> None:

@@ -31,7 +31,12 @@ FILES = {
     f"{MODULE}/@v/v1.0.0.info": b'{"Version":"v1.0.0"}' * 20,
 }
 LIST = f"{MODULE}/@v/list"
-_CALLS = ("open", "write", "fsync", "link", "replace", "rename", "mkdir", "unlink")
+TOGETHER = {
+    f"example.com/{module}/@v/v1.0.{patch}.mod": f"module example.com/{module}\n".encode() * 40
+    for module in ("a", "b/deep")
+    for patch in range(2)
+}
+_CALLS = ("open", "write", "fsync", "link", "replace", "rename", "mkdir", "unlink", "rmdir")
 _CREATES = os.O_CREAT
 
 
@@ -65,6 +70,28 @@ async def publish(store: Path, told: Callable[[str], None]) -> None:
     await catalog.derive(path)
 
 
+async def publish_together(store: Path, told: Callable[[str], None]) -> None:
+    """Small files of two modules in one batch, where they share folders and syncs."""
+    storage = LocalStorage(store)
+    await asyncio.to_thread(storage.open)
+
+    async def one(key: str, body: bytes) -> None:
+        await storage.publish(key, body)
+        told(key)
+
+    await asyncio.gather(*(one(key, body) for key, body in TOGETHER.items()))
+
+
+async def publish_again(store: Path, told: Callable[[str], None]) -> None:
+    """Remove what is there, and publish in the same process anew: the folders that were known to be durable are gone."""
+    await publish_together(store, lambda _: None)
+    storage = LocalStorage(store)
+    for key, body in TOGETHER.items():
+        await storage.delete(key)
+        await storage.publish(key, body)
+        told(key)
+
+
 async def publish_in_place(store: Path, told: Callable[[str], None]) -> None:
     """Positive control: a publisher that writes where everybody looks."""
     for key, body in FILES.items():
@@ -83,7 +110,8 @@ async def publish_unsynced(store: Path, told: Callable[[str], None]) -> None:
 
 
 PUBLISHERS: dict[str, Callable[[Path, Callable[[str], None]], Coroutine[Any, Any, None]]] = {
-    each.__name__: each for each in (publish, publish_in_place, publish_unsynced)
+    each.__name__: each
+    for each in (publish, publish_together, publish_again, publish_in_place, publish_unsynced)
 }
 
 
@@ -187,6 +215,8 @@ class _Disk:
                     del self.files[op.path]
             case "unlink":
                 self.files.pop(op.path, None)
+            case "rmdir":
+                self.loose.discard(op.path)
 
     def torn(self) -> set[str]:
         """Names that everybody sees, and whose content the disk need not have yet."""

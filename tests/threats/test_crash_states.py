@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror.errors import StorageError, StorageFull
-from tests.threats.crashing import FILES, LIST, Op, publish, record, violations, watched
+from tests.threats.crashing import FILES, LIST, PUBLISHERS, TOGETHER, Op, record, violations, watched
 
 ROOT = Path(__file__).parents[2]
 STRACE = shutil.which("strace")
@@ -29,18 +29,15 @@ def visible(store: Path) -> dict[str, bytes]:
 
 def torn(store: Path) -> set[str]:
     """The names in a store whose content is not what was to be published."""
-    return {
-        key
-        for key, body in visible(store).items()
-        if body != FILES.get(key, b"v1.0.0\n") or (key not in FILES and key != LIST)
-    }
+    whole = {**FILES, LIST: b"v1.0.0\n", **TOGETHER}
+    return {key for key, body in visible(store).items() if body != whole.get(key)}
 
 
-def healed(store: Path) -> None:
+def healed(store: Path, publisher: str = "publish") -> None:
     """See that the next start takes back what was left, and that the publication comes about."""
-    asyncio.run(publish(store, lambda _: None))
-    assert visible(store) == {**FILES, LIST: b"v1.0.0\n"}
-    assert list((store / ".tmp").iterdir()) == []
+    asyncio.run(PUBLISHERS[publisher](store, lambda _: None))
+    assert visible(store) == ({**FILES, LIST: b"v1.0.0\n"} if publisher == "publish" else TOGETHER)
+    assert [left.name for left in (store / ".tmp").iterdir() if left.name != "removals"] == []
 
 
 def run(*arguments: str, before: tuple[str, ...] = ()) -> int:
@@ -67,6 +64,17 @@ def test_killed_at_every_call(tmp_path: Path) -> None:
         healed(store)
 
 
+def test_killed_in_a_batch(tmp_path: Path) -> None:
+    """The same for small files that are published together."""
+    assert run(str(tmp_path), "publish_together") == 0
+    left = stores(tmp_path)
+    assert len(left) > 30
+    for store in left:
+        assert torn(store) == set()
+    for store in left[:: len(left) // 10]:
+        healed(store, "publish_together")
+
+
 def test_killed_control(tmp_path: Path) -> None:
     """Positive control: a publisher that writes in place leaves torn files, and is found out."""
     assert run(str(tmp_path), "publish_in_place") == 0
@@ -80,6 +88,12 @@ def test_power_cut_at_every_call(tmp_path: Path) -> None:
     ops = record(store, "publish")
     assert [op.name for op in ops if op.name in {"told", "link"}] == ["link", "told"] * len(FILES)
     assert violations(ops, store) == set()
+    for publisher in ("publish_together", "publish_again"):
+        store = tmp_path / publisher
+        store.mkdir()
+        ops = record(store, publisher)
+        assert sum(op.name == "told" for op in ops) == len(TOGETHER)
+        assert violations(ops, store) == set()
 
 
 @pytest.mark.parametrize(("publisher", "word"), [("publish_in_place", "torn"), ("publish_unsynced", "lost")])
@@ -97,7 +111,7 @@ def test_power_cut_control(publisher: str, word: str, tmp_path: Path) -> None:
     assert all(violations(ops[:number] + ops[number + 1 :], ours) for number in files)
 
 
-def failing(store: Path, moment: int, code: int, fails: Callable[[Op], bool]) -> bool:
+def failing(store: Path, publisher: str, moment: int, code: int, fails: Callable[[Op], bool]) -> bool:
     """Publish with the n-th of these calls failing; whether there was one."""
     count = 0
 
@@ -113,7 +127,7 @@ def failing(store: Path, moment: int, code: int, fails: Callable[[Op], bool]) ->
     said: StorageError | None = None
     try:
         with watched(store, before):
-            asyncio.run(publish(store, told.append))
+            asyncio.run(PUBLISHERS[publisher](store, told.append))
     except StorageError as error:
         said = error
     if said is not None:
@@ -124,26 +138,31 @@ def failing(store: Path, moment: int, code: int, fails: Callable[[Op], bool]) ->
 
 
 @pytest.mark.parametrize(
-    ("code", "names"),
+    ("code", "names", "publisher"),
     [
-        (errno.EIO, {"fsync"}),
-        (errno.EIO, {"write", "create", "link", "mkdir"}),
-        (errno.ENOSPC, {"write", "create", "link", "mkdir"}),
+        (errno.EIO, {"fsync"}, "publish"),
+        (errno.EIO, {"write", "create", "link", "mkdir"}, "publish"),
+        (errno.ENOSPC, {"write", "create", "link", "mkdir"}, "publish"),
+        (errno.EIO, {"write", "create", "link", "mkdir", "fsync"}, "publish_together"),
     ],
-    ids=["EIO-fsync", "EIO", "ENOSPC"],
+    ids=["EIO-fsync", "EIO", "ENOSPC", "EIO-together"],
 )
-def test_failing_disk_at_every_call(code: int, names: set[str], tmp_path: Path) -> None:
+def test_failing_disk_at_every_call(code: int, names: set[str], publisher: str, tmp_path: Path) -> None:
     """A failure is said, leaves nothing visible of the file that it met, and the next try publishes it."""
     moment = 1
     while True:
         store = tmp_path / str(moment) / "store"
         store.mkdir(parents=True)
         if not failing(
-            store, moment, code, lambda op: op.name in names and not op.path.endswith("/store/.tmp")
+            store,
+            publisher,
+            moment,
+            code,
+            lambda op: op.name in names and not op.path.endswith("/store/.tmp"),
         ):
             break
         assert torn(store) == set()
-        healed(store)
+        healed(store, publisher)
         moment += 1
     assert moment > 5
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import astuple, dataclass, field
+
+import structlog
 
 from goproxy_mirror.errors import MirrorError
 from goproxy_mirror.mirror.catalog import Catalog
@@ -21,8 +22,10 @@ from goproxy_mirror.mirror.together import together
 from goproxy_mirror.module.path import ModulePath, unescape
 from goproxy_mirror.module.patterns import match_globs
 from goproxy_mirror.module.version import ModuleVersion, Version
-from goproxy_mirror.ports import FileKind, FoundFile, KeepingRecords, KeptVersion, Storage, Turns
+from goproxy_mirror.ports import FileKind, KeepingRecords, KeptVersion, Storage, Turns
 from goproxy_mirror.protocol import file_key
+
+log = structlog.get_logger(__name__)
 
 _DAY = 86400.0
 _BATCH = 2000
@@ -158,85 +161,77 @@ class Pruning:
                 outcome.kept.append(each)
             else:
                 doomed.setdefault(each.stem.partition("/@v/")[0], []).append(each)
-        kinds = (FileKind.ZIP,) if plan.rules.zips_only else (FileKind.ZIP, FileKind.MOD, FileKind.INFO)
+        whole = not plan.rules.zips_only
         places = asyncio.Semaphore(_PARALLEL)
 
         async def remove(group: Sequence[Chosen]) -> None:
             async with places:
-                await self._remove_from_module(group, kinds, plan.made, outcome)
+                await self._remove_from_module(group, plan.made, outcome, whole=whole)
 
         try:
             await together(remove(group) for group in doomed.values())
         finally:
-            if self._chronicle is not None and not plan.rules.zips_only:
+            if self._chronicle is not None and whole:
                 await self._chronicle.taken_out([each.mv for each in outcome.gone], "pruned")
         return outcome
 
     async def _remove_from_module(
-        self, group: Sequence[Chosen], kinds: Sequence[FileKind], before: float, outcome: Outcome
+        self, group: Sequence[Chosen], before: float, outcome: Outcome, *, whole: bool
     ) -> None:
         path = group[0].mv.path
-        whole = len(kinds) > 1
         left = list(group)
         try:
             if whole:
                 # No front may list for a moment what it cannot give any more.
                 await self._catalog.withdraw(path, frozenset(each.mv.version for each in group))
-            # Said before the files go: whoever publishes one of them anew records it after this.
-            await self._records.drop([each.stem + kind.value for each in group for kind in kinds])
             while left:
-                removed = await self._remove_version(left[0].mv, kinds[not left[0].zipped :], before)
+                removed = await self._remove_version(left[0], before, whole=whole)
                 (outcome.gone if removed else outcome.kept).append(left.pop(0))
-            if whole:
-                await self._derive(path)
         except MirrorError as error:
             outcome.failed += [(each, error.message) for each in left]
-            await self._restore(path, left)
-        except asyncio.CancelledError:
-            await self._restore(path, left)
-            raise
-
-    async def _restore(self, path: ModulePath, left: Sequence[Chosen]) -> None:
-        """What was not removed is recorded and listed as before."""
-        with suppress(MirrorError):
-            for each in left:
-                await self._record(each.mv)
-            await self._derive(path)
+        finally:
+            if whole:
+                await self._derive(path)
 
     async def _derive(self, path: ModulePath) -> None:
+        """The list names again what was not removed."""
         self._catalog.changed(path)
-        await self._catalog.derive(path)
+        try:
+            await self._catalog.derive(path)
+        except MirrorError as error:
+            log.warning("a list is not up to date", module=str(path), reason=error.message)
 
-    async def _remove_version(self, mv: ModuleVersion, kinds: Sequence[FileKind], before: float) -> bool:
-        """The zip first, then the `.mod`, then the `.info`, which nobody publishes anew without the `.mod`.
-
-        False where one of them was published after `before`: somebody has just asked for it.
+    async def _remove_version(self, each: Chosen, before: float, *, whole: bool) -> bool:
+        """The zip first, then the `.mod` with the `.info`, so that there is no moment at which one of those is published anew and
+        the other is about to go. False where one of them was published after `before`: somebody has just asked for it.
         """
-        for kind in kinds:
-            key = file_key(mv, kind)
-            async with self._turns.hold(key):
-                measured = await self._storage.measure(key)
-                if measured is not None and measured[1] > before:
-                    break
-                await self._storage.delete(key)
-        else:
+        info, mod, zip_ = (file_key(each.mv, kind) for kind in (FileKind.INFO, FileKind.MOD, FileKind.ZIP))
+        if each.zipped:
+            async with self._turns.hold(zip_):
+                if not await self._remove_files([zip_], before):
+                    return False
+        if not whole:
             return True
-        await self._record(mv)
-        return False
+        # In the order in which a fetch takes them.
+        async with self._turns.hold(info), self._turns.hold(mod):
+            return await self._remove_files([mod, info], before)
 
-    async def _record(self, mv: ModuleVersion) -> None:
-        """What is there of a version is there: it is recorded again, and in the feeds."""
-        found: dict[FileKind, FoundFile] = {}
-        for kind in FileKind:
-            key = file_key(mv, kind)
+    async def _remove_files(self, keys: Sequence[str], before: float) -> bool:
+        """The records go last, and within the turn: a kill in between leaves records of what is not there, which the next run
+        drops, and no file that nobody knows of."""
+        for key in keys:
             measured = await self._storage.measure(key)
-            if measured is not None:
-                found[kind] = FoundFile(key, *measured, None)
-        if found:
-            await self._records.found([*found.values()])
-        if FileKind.INFO in found and FileKind.MOD in found:
-            stem = found[FileKind.MOD].key.removesuffix(FileKind.MOD.value)
-            await self._records.feed([(stem, found[FileKind.MOD].seen)], before=0, after=0)
+            if measured is not None and measured[1] > before:
+                return False
+        gone: list[str] = []
+        try:
+            for key in keys:
+                await self._storage.delete(key)
+                gone.append(key)
+        finally:
+            if gone:
+                await self._records.drop(gone)
+        return True
 
 
 def _chosen(version: KeptVersion, rules: Rules, now: float, tracked: float) -> Chosen | None:

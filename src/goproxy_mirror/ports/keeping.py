@@ -82,7 +82,7 @@ class KeepingRecords(Protocol):
         ...
 
     async def drop(self, keys: Sequence[str]) -> None:
-        """The files are published no more. Durable."""
+        """The files are published no more. What a power cut brings back of that is dropped the next time."""
         ...
 
     async def known(self, keys: Sequence[str]) -> Mapping[str, FileRecord]:

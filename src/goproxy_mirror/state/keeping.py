@@ -32,7 +32,7 @@ class SQLKeeping:
         return await self._database.read(lambda session: session.pinned_of(stems))
 
     async def drop(self, keys: Sequence[str]) -> None:
-        await self._database.write(lambda session: session.drop_files(keys))
+        await self._database.write(lambda session: session.drop_files(keys), durable=False)
 
     async def known(self, keys: Sequence[str]) -> Mapping[str, FileRecord]:
         return await self._database.read(lambda session: session.files(keys))

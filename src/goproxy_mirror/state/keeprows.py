@@ -72,11 +72,13 @@ class KeepRows(FileRows):
             .order_by(case((last > tracked, last), else_=tracked), last, versions.c.stem)
             .execution_options(yield_per=_BATCH)
         )
-        for row in rows:
-            zip_size = int(row.zip_size) if row.zips else None
-            yield KeptVersion(
-                row.stem, int(row.size), zip_size, row.seen, row.day, row.zip_day, bool(row.pinned)
-            )
+        for some in rows.partitions():
+            # A pin outlives the record that names it.
+            pinned = self.pinned_of([row.stem for row in some])
+            for row in some:
+                zip_size = int(row.zip_size) if row.zips else None
+                by_pin = bool(row.pinned) or row.stem in pinned
+                yield KeptVersion(row.stem, int(row.size), zip_size, row.seen, row.day, row.zip_day, by_pin)
 
     def used(self, stems: Collection[str]) -> dict[str, tuple[int | None, int | None]]:
         rows = self._connection.execute(

@@ -30,6 +30,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 BESIDE = "_state"
 """The folder of `storage/ledger.py`: no module path begins so, and no key."""
 
+_REMOVALS = "removals"
+"""In `.tmp/`: a byte for each empty folder that was removed."""
+
 _FORGOTTEN = 24 * 3600
 """Seconds after which a temporary file is nobody's, whoever made it."""
 
@@ -44,7 +47,7 @@ class LocalStorage:
         host = sha256(socket.gethostname().encode()).hexdigest()[:8]
         self._owner = f"{host}-{os.getpid()}"
         self._host = host
-        self._publisher = Publisher(root, self._fresh)
+        self._publisher = Publisher(root, self._fresh, self._tmp / _REMOVALS)
         self._small = Gathering("store-write", self._publisher.small)
 
     def open(self) -> None:
@@ -52,7 +55,7 @@ class LocalStorage:
         try:
             self._tmp.mkdir(parents=True, exist_ok=True)
             for left in self._tmp.iterdir():
-                if self._is_forgotten(left):
+                if left.name != _REMOVALS and self._is_forgotten(left):
                     left.unlink(missing_ok=True)
             probe = self._fresh()
             probe.touch()
@@ -138,7 +141,7 @@ class LocalStorage:
     async def delete(self, key: str) -> None:
         target = self._root / _checked(key)
         try:
-            await asyncio.to_thread(_delete, target)
+            await asyncio.to_thread(self._delete, target)
         except OSError as error:
             raise _said(error, f"delete {key}") from error
 
@@ -162,6 +165,12 @@ class LocalStorage:
                 elif entry.is_file(follow_symlinks=False):
                     yield name
 
+    def _delete(self, target: Path) -> None:
+        target.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            sync(target.parent)
+            self._publisher.clear(str(target.parent))
+
     def _fresh(self) -> Path:
         return self._tmp / f"{self._owner}-{secrets.token_hex(8)}"
 
@@ -176,12 +185,6 @@ class LocalStorage:
         if int(pid) == os.getpid():
             return True  # nothing of ours is staged yet: an earlier process had our number
         return not _is_alive(int(pid))
-
-
-def _delete(target: Path) -> None:
-    target.unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        sync(target.parent)
 
 
 def _take(names: Iterator[str], count: int) -> list[str]:

@@ -15,13 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
+from typing import TypeVar
 
 from goproxy_mirror.ports import StoredFile
+
+T = TypeVar("T")
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 
 _MOST_FOLDERS = 65_536
 """Folders that are remembered to be durable."""
+
+_TRIES = 16
+"""How often a folder is made, where others remove it while it is empty."""
 
 _AT_ONCE = 8
 _SLOW = 0.001
@@ -49,18 +56,22 @@ class _Written:
 class Publisher:
     """Publishes in the folder `root`; `name` gives a new file's path outside of what is visible, on the same file system.
 
-    For one thread at a time: `small`. For any: `staged`.
+    `removals` grows before any process removes an empty folder: what was known to be durable need not be so any more. For one
+    thread at a time: `small`. For any: the others.
     """
 
-    def __init__(self, root: Path, name: Callable[[], Path]) -> None:
+    def __init__(self, root: Path, name: Callable[[], Path], removals: Path) -> None:
         self._root = str(root)
         self._name = name
+        self._removals = str(removals)
+        self._known = self._removed()
         self._durable: OrderedDict[str, None] = OrderedDict()
         self._together = ThreadPoolExecutor(_AT_ONCE, "store-sync")
 
     def small(self, items: Sequence[Small]) -> Sequence[tuple[StoredFile, bool] | Exception]:
         """For each file, in their order: what is published then, and whether it has these bytes; or the `OSError`."""
         written = self._write(items)
+        removed = self._begin()
         ready = [each for each in written if isinstance(each, _Written)]
         try:
             folders = self._make_folders({os.path.dirname(each.item.target) for each in ready})
@@ -76,7 +87,7 @@ class Publisher:
             for item, outcome in zip(items, outcomes, strict=True)
             if not isinstance(outcome, Exception)
         }
-        failures = self._sync(shown)
+        failures = self._sync(shown) | self._end(shown, removed)
         for mine, outcome in zip(written, outcomes, strict=True):
             if isinstance(mine, _Written) and not isinstance(outcome, Exception) and not mine.item.anew:
                 folder = os.path.dirname(mine.item.target)
@@ -90,17 +101,61 @@ class Publisher:
     def staged(self, staged: Path, target: Path) -> None:
         """Publish a file that was written already, unless there is one. Raises `OSError`."""
         sync(staged)
+        removed = self._begin()
         folder = os.path.dirname(target)
-        failure = self._make_folders([folder])[folder]
-        if failure is not None:
-            raise failure
-        ours = _link(str(staged), str(target))
+        made = self._make_folders([folder])[folder]
+        ours = self._in(folder, made, lambda: _link(str(staged), str(target)))
         try:
             sync(folder)
+            for failure in self._end([folder], removed).values():
+                raise failure
         except OSError:
             if ours:
                 _take_back(str(target))
             raise
+
+    def clear(self, folder: str) -> None:
+        """Remove a folder that nothing is in, and then its parents; what cannot be removed stays."""
+        with suppress(OSError):
+            while len(folder) > len(self._root):
+                with os.scandir(folder) as entries:
+                    if next(entries, None) is not None:
+                        return
+                self._say_removal()
+                os.rmdir(folder)
+                self._forget(folder)
+                folder = os.path.dirname(folder)
+
+    def _say_removal(self) -> None:
+        descriptor = os.open(self._removals, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, b".")
+        finally:
+            os.close(descriptor)
+
+    def _removed(self) -> tuple[int, int] | None:
+        """Another value, whenever a folder may have been removed."""
+        try:
+            status = os.stat(self._removals)
+        except OSError:
+            return None
+        return status.st_ino, status.st_size
+
+    def _begin(self) -> tuple[int, int] | None:
+        removed = self._removed()
+        if removed != self._known:
+            self._durable.clear()
+            self._known = removed
+        return removed
+
+    def _end(self, folders: Iterable[str], removed: tuple[int, int] | None) -> dict[str, OSError]:
+        """A folder may have been removed, and made anew by another process, since `removed`; what failed for each."""
+        if self._removed() == removed:
+            return {}
+        folders = list(folders)
+        for folder in folders:
+            self._forget(folder)
+        return {folder: error for folder, error in self._make_folders(folders).items() if error is not None}
 
     def _write(self, items: Sequence[Small]) -> list[_Written | Exception]:
         """Write all, then let all of them reach the disk."""
@@ -140,21 +195,26 @@ class Publisher:
         self, written: _Written, folders: Mapping[str, OSError | None]
     ) -> tuple[StoredFile, bool] | Exception:
         folder = os.path.dirname(written.item.target)
-        failure = folders[folder]
         try:
-            if failure is None:
-                return _shown(written)
-        except FileNotFoundError:  # somebody has removed the empty folder since it was made
+            return self._in(folder, folders[folder], lambda: _shown(written))
+        except OSError as error:
+            return error
+
+    def _in(self, folder: str, failure: OSError | None, show: Callable[[], T]) -> T:
+        """Make a file visible in a folder, which is made again where somebody has removed it since it was made; `failure` is what
+        hindered that. Raises `OSError`."""
+        left = _TRIES
+        while True:
+            try:
+                if failure is not None:
+                    raise failure
+                return show()
+            except FileNotFoundError:
+                left -= 1
+                if not left:
+                    raise
             self._forget(folder)
             failure = self._make_folders([folder])[folder]
-            try:
-                if failure is None:
-                    return _shown(written)
-            except OSError as error:
-                failure = error
-        except OSError as error:
-            failure = error
-        return failure
 
     def _make_folders(self, folders: Iterable[str]) -> dict[str, OSError | None]:
         """Make folders with their parents, and let the name of each reach the disk; what failed for each of them.
@@ -183,27 +243,18 @@ class Publisher:
     def _made(self, folder: str) -> list[str]:
         """Make the folder with its parents; those of them that are not known to be durable, the outermost first."""
         made: list[str] = []
-        while folder != self._root and folder not in self._durable and len(folder) > len(self._root):
-            made.append(folder)
-            folder = os.path.dirname(folder)
+        here = folder
+        while here not in self._durable and len(here) > len(self._root):
+            made.append(here)
+            here = os.path.dirname(here)
         made.reverse()
         for each in made:
-            try:
-                os.mkdir(each)
-            except FileExistsError:
-                if not os.path.isdir(each):
-                    raise
-            except FileNotFoundError:
-                parent = os.path.dirname(each)
-                if parent not in self._durable:
-                    raise
-                self._forget(parent)  # it was known, and is gone
-                return self._made(made[-1])
+            _make(each)
         return made
 
     def _forget(self, folder: str) -> None:
         """The folder may be gone, and its parents too."""
-        while folder != self._root and len(folder) > len(self._root):
+        while len(folder) > len(self._root):
             self._durable.pop(folder, None)
             folder = os.path.dirname(folder)
 
@@ -240,6 +291,14 @@ def sync(path: str | Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make(folder: str) -> None:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        if not S_ISDIR(os.stat(folder).st_mode):
+            raise
 
 
 def _shown(written: _Written) -> tuple[StoredFile, bool]:
