@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +13,11 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.e2e.moving import Mover, contents, rows
-from tests.world.go import Go
+from tests.world.go import Go, clean_environment
 from tests.world.modules import MOD, MOD_VERSIONS, Modules
+from tests.world.polling import eventually
 from tests.world.server import Server, fetch, program
-from tests.world.store import damaged_files
+from tests.world.store import damaged_files, published_files
 from tests.world.upstream import Upstream
 
 KEY = f"{MOD}/@v/{MOD_VERSIONS[0]}"
@@ -135,3 +138,45 @@ def test_backup_to_where_it_cannot_go(mover: Mover, tmp_path: Path) -> None:
             timeout=60,
         )
     assert (done.returncode, "No space left" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_commands_that_wait_for_a_pipe(
+    start_server: StartServer, upstream: Upstream, modules: Modules, mover: Mover, tmp_path: Path
+) -> None:
+    """Nobody reads the one, nobody writes to the others: asked to end, each does, and says so."""
+    server = start_server("--upstream", upstream.url)
+    filled(server, modules)
+    stream = mover.run("backup", "--no-compress", data=server.data).out
+    assert len(stream) > 300_000, "it would fit into the pipe"
+
+    def begun(*arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*program(arguments[0]), *arguments[1:]],
+            env={**clean_environment(tmp_path), "GOSUMDB": "off"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    backup = begun("backup", "--no-compress", "--data", str(server.data))
+    export = begun("export", "-", "*", "--data", str(server.data), "--upstream", "off")
+    restore = begun("restore", "--data", str(tmp_path / "restored"))
+    import_ = begun("import", "-", "--data", str(tmp_path / "imported"), "--upstream", "off")
+    for each in (backup, export):
+        assert each.stdout is not None
+        assert select.select([each.stdout], [], [], 60)[0], "nothing was written"
+    assert restore.stdin is not None
+    restore.stdin.write(stream[: len(stream) * 2 // 3])
+    restore.stdin.flush()
+    eventually(lambda: published_files(tmp_path / "restored" / "store"), what="a restored file")
+    eventually(
+        lambda: list((tmp_path / "imported" / "state").glob(".import-*")), what="a place for the bundle"
+    )
+    for each in (backup, export, restore, import_):
+        each.send_signal(signal.SIGTERM)
+        assert each.stderr is not None
+        said = each.stderr.read() if each.wait(60) == 130 else b"it ended otherwise"
+        assert said.endswith(b"goproxy-mirror: interrupted\n"), (each.args, said)
+        for pipe in (each.stdin, each.stdout, each.stderr):
+            assert pipe is not None
+            pipe.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from typing import Annotated
 
@@ -43,8 +42,6 @@ def backup(
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # by SIGTERM
     except OSError as error:
-        # What is left in the buffer would fail again while Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise StorageError(
             f"backup: standard output does not take it ({error.strerror}): what was written is no backup"
         ) from None
@@ -52,12 +49,13 @@ def backup(
 
 async def _backup(settings: Settings, *, compress: bool) -> int:
     from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
+    from goproxy_mirror.mirror.pipes import Outflow  # noqa: PLC0415
 
     end_on_sigterm()
     async with app.open_backup(settings) as opened:
-        with Counter("backing up") as counter:
+        with Counter("backing up") as counter, Outflow(sys.stdout.fileno()) as out:
             written = await opened.write(
-                sys.stdout.buffer,
+                out,
                 lambda so_far: counter.show(so_far.files, so_far.bytes),
                 made_by=f"goproxy-mirror {__version__}",
                 compress=compress,
@@ -97,6 +95,7 @@ def restore(
 async def _restore(settings: Settings, *, merge: bool) -> int:
     from goproxy_mirror import app  # noqa: PLC0415
     from goproxy_mirror.mirror.archive import DamagedArchive  # noqa: PLC0415
+    from goproxy_mirror.mirror.pipes import Inflow  # noqa: PLC0415
 
     end_on_sigterm()
     refusals = 0
@@ -107,10 +106,10 @@ async def _restore(settings: Settings, *, merge: bool) -> int:
         counter.say(f"refused  {name}: {reason}")
 
     async with app.open_restore(settings) as opened:
-        with Counter("restoring") as counter:
+        with Counter("restoring") as counter, Inflow(sys.stdin.fileno()) as stream:
             try:
                 done = await opened.read(
-                    sys.stdin.buffer,
+                    stream,
                     lambda so_far: counter.show(so_far.files + so_far.here, so_far.bytes),
                     refused,
                     merge=merge,

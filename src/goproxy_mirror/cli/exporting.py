@@ -9,9 +9,9 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,10 +19,14 @@ from goproxy_mirror import __version__
 from goproxy_mirror.cli.movereport import Counter, end_on_sigterm
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
 from goproxy_mirror.cli.plain import files, size
+from goproxy_mirror.cli.projects import Project, missing_folders, projects_of
 from goproxy_mirror.cli.run import quietly
-from goproxy_mirror.cli.wanted import Project, Wanted, from_argument, from_go_sum, project_of
+from goproxy_mirror.cli.wanted import Wanted, from_argument, from_go_sum
 from goproxy_mirror.config import Loaded, Settings
 from goproxy_mirror.errors import MirrorError, SettingError, StorageError
+
+if TYPE_CHECKING:
+    from goproxy_mirror.mirror.archive import Writable
 
 _TOOLCHAIN = re.compile(r"(go1(?:\.\d+)+(?:rc\d+)?)(?:\.([a-z0-9]+)-([a-z0-9]+))?")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "i386": "386", "armv7l": "arm"}
@@ -41,7 +45,11 @@ def export(
     ] = None,
     go_mod: Annotated[
         list[Path] | None,
-        typer.Option("--go-mod", metavar="FILE", help="All that a build with this go.mod needs."),
+        typer.Option(
+            "--go-mod",
+            metavar="FILE",
+            help="All that the go command needs for this go.mod, or for the modules of this go.work.",
+        ),
     ] = None,
     go_sum: Annotated[
         list[Path] | None, typer.Option("--go-sum", metavar="FILE", help="Whatever this go.sum names.")
@@ -80,20 +88,24 @@ def export(
     wanted = [from_argument(text) for text in modules or () if text not in globs]
     listed = [each for name in go_sum or () for each in from_go_sum(name)]
     listed += [_toolchain(text) for text in toolchain or ()]
-    projects = [project_of(name) for name in go_mod or ()]
+    projects = projects_of(go_mod or ())
+    for folder in missing_folders(projects):
+        typer.echo(
+            f'goproxy-mirror: export: there is no go.mod in "{folder}", so what it requires is not looked for',
+            err=True,
+        )
     from goproxy_mirror import app  # noqa: PLC0415 (the help need not wait for it)
 
     settings = app.prepare(quietly(loaded))
     try:
-        with _place(file) as out:
-            return asyncio.run(_export(settings, out, globs, wanted, listed, projects, keep_going=keep_going))
+        return asyncio.run(_export(settings, file, globs, wanted, listed, projects, keep_going=keep_going))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # by SIGTERM
 
 
 async def _export(
     settings: Settings,
-    out: BinaryIO,
+    file: str,
     globs: Sequence[str],
     wanted: Sequence[Wanted],
     listed: Sequence[Wanted],
@@ -113,36 +125,55 @@ async def _export(
             failures[name] = " ".join(error.message.split())
             counter.say(f"failed  {name}: {failures[name]}")
 
+    def left_out(name: str, error: MirrorError) -> None:
+        """No build needs it, and a module that is gone from the world often stands in somebody's go.mod still."""
+        counter.say(f"left out  {name}: {' '.join(error.message.split())}")
+
     def done(bytes_: int) -> None:
         nonlocal fetched, amount
         fetched, amount = fetched + 1, amount + bytes_
         counter.show(fetched, amount)
 
-    async with app.open_export(settings) as opened:
-        with Counter("gathering") as counter:
-            gathering = Gathering(opened.journey, opened.exporter, failed)
-            found = await gathering.all(globs, wanted, listed, projects)
-            keys = await opened.exporter.fetch(found, done, failed)
-        if failures and not keep_going:
-            raise StorageError(
-                f"export: {files(len(failures))} could not be had, so there is no bundle; --keep-going makes one without"
-            )
-        shown = await asyncio.to_thread(opened.shown.read)
-        made_by = f"goproxy-mirror {__version__}"
-        with Counter("writing the bundle"):
-            mvs = gathering.proven_by(keys)
-            written = await opened.exporter.write(out, keys, mvs, shown, made_by=made_by)
-        await asyncio.to_thread(opened.shown.add, written.sizes)
+    with _place(file) as out:
+        async with app.open_export(settings) as opened:
+            with Counter("gathering") as counter:
+                gathering = Gathering(opened.journey, opened.exporter, failed)
+                needed, spare = await gathering.all(globs, wanted, listed, projects)
+                keys = await opened.exporter.fetch(needed, done, failed)
+                if not failures or keep_going:
+                    keys |= await opened.exporter.fetch(spare, done, left_out)
+            if failures and not keep_going:
+                raise StorageError(
+                    f"export: {files(len(failures))} could not be had, so there is no bundle; --keep-going makes one without"
+                )
+            shown = await asyncio.to_thread(opened.shown.read)
+            made_by = f"goproxy-mirror {__version__}"
+            with Counter("writing the bundle"):
+                mvs = gathering.proven_by(keys)
+                written = await opened.exporter.write(out, keys, mvs, shown, made_by=made_by)
+            await asyncio.to_thread(opened.shown.add, written.sizes)
     typer.echo(f"goproxy-mirror: export: {files(written.files)} ({size(written.bytes)})", err=True)
     return 1 if failures else 0
 
 
 @contextmanager
-def _place(file: str) -> Iterator[BinaryIO]:
-    """Where the bundle is written: it has its name only once it is whole."""
+def _place(file: str) -> Iterator[Writable]:
+    """Where the bundle is written: a file has its name only once it is whole."""
+    from goproxy_mirror.mirror.pipes import Outflow  # noqa: PLC0415
+
     if file == "-":
-        yield sys.stdout.buffer
+        try:
+            with Outflow(sys.stdout.fileno()) as stream:
+                yield stream
+        except OSError as error:
+            raise StorageError(
+                f"export: standard output does not take it ({error.strerror}): what was written is no bundle"
+            ) from None
         return
+    if Path(file).exists() and not Path(file).is_file():
+        raise SettingError(
+            f'export: "{file}" is no file; allowed are the name of one, and - for standard output'
+        )
     fresh = Path(f"{file}.{secrets.token_hex(4)}.tmp")
     try:
         with fresh.open("xb") as out:
@@ -155,7 +186,8 @@ def _place(file: str) -> Iterator[BinaryIO]:
     except OSError as error:
         raise StorageError(f'export: "{file}" cannot be written ({error.strerror})') from None
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
 
 
 def _toolchain(text: str) -> Wanted:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from goproxy_mirror.cli.fetching import version_of
-from goproxy_mirror.cli.wanted import Project, Wanted
+from goproxy_mirror.cli.projects import Project
+from goproxy_mirror.cli.wanted import Wanted
 from goproxy_mirror.errors import MirrorError
-from goproxy_mirror.mirror.closure import closure_of
+from goproxy_mirror.mirror.closure import Closure, Main, closure_of
 from goproxy_mirror.mirror.exporting import Exporter
 from goproxy_mirror.mirror.holdings import file_of
 from goproxy_mirror.mirror.selection import Selection
@@ -28,6 +29,7 @@ class Gathering:
         self._exporter = exporter
         self._failed = failed
         self._found: Found = {}
+        self._leaves: set[ModuleVersion] = set()
 
     async def all(
         self,
@@ -35,8 +37,11 @@ class Gathering:
         wanted: Sequence[Wanted],
         listed: Sequence[Wanted],
         projects: Sequence[Project],
-    ) -> Found:
-        """Globs stand for what is held, `wanted` for modules with what they require, `listed` for themselves alone."""
+    ) -> tuple[Found, Found]:
+        """What is needed, and what can be left out where it cannot be had.
+
+        Globs stand for what is held, `wanted` for modules with what they require, `listed` for themselves alone.
+        """
         for mv, kinds in (await self._exporter.held([Selection.parse(text) for text in globs])).items():
             self._add(mv, kinds)
         for each in listed:
@@ -44,8 +49,18 @@ class Gathering:
         for each in wanted:
             await self._named(each, alone=False)
         for project in projects:
-            await self._closure(project)
-        return self._found
+            self._take(
+                await closure_of(
+                    project.mains,
+                    self._exporter.go_mod,
+                    replaced=project.replaced,
+                    excluded=project.excluded,
+                    own=project.own,
+                )
+            )
+        whole = set(FileKind)
+        spare = {mv: whole for mv in self._leaves if self._found.get(mv) != whole}
+        return self._found, spare
 
     @staticmethod
     def proven_by(keys: Iterable[str]) -> set[ModuleVersion]:
@@ -62,12 +77,10 @@ class Gathering:
         mv = ModuleVersion(wanted.path, version)
         self._add(mv, set(wanted.kinds))
         if not alone:
-            await self._closure(Project((mv,), prunes=True, replaced=lambda each: each))
+            self._take(await closure_of([Main((mv,), prunes=True)], self._exporter.go_mod))
 
-    async def _closure(self, project: Project) -> None:
-        closure = await closure_of(
-            project.roots, self._exporter.go_mod, prunes=project.prunes, replaced=project.replaced
-        )
+    def _take(self, closure: Closure) -> None:
+        self._leaves |= closure.leaves
         for mv in closure.mods:
             self._add(mv, {FileKind.INFO, FileKind.MOD})
         for mv in closure.zips:

@@ -36,7 +36,10 @@ def with_settings(
         def wrapper(*args: Any, **kwargs: Any) -> R:
             config: Path | None = kwargs.pop("config")
             flags = {name: kwargs.pop(name) for name in names}
-            return command(load(flags, config=config), *args, **kwargs)
+            try:
+                return command(load(flags, config=config), *args, **kwargs)
+            except KeyboardInterrupt:
+                raise typer.Abort from None  # typer would make a bare status of it
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         parameters = [*own, _config(), *map(_parameter, names)]

@@ -10,7 +10,6 @@ from goproxy_mirror.errors import MirrorError, SettingError
 from goproxy_mirror.module.gosum import parse_go_sum
 from goproxy_mirror.module.modfile import GoMod, Replace, parse
 from goproxy_mirror.module.path import ModulePath
-from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind
 
 EVERY_FILE = (FileKind.INFO, FileKind.MOD, FileKind.ZIP)
@@ -45,41 +44,16 @@ def from_go_mod(file: Path) -> list[Wanted]:
 
     Raises `SettingError`.
     """
-    go_mod = _parsed(file)
+    go_mod = read_mod_file(file, parse)
     found = []
     for required in go_mod.requires:
         path, version = str(required.path), str(required.version)
-        replacement = _replacement(go_mod.replaces, path, version)
+        replacement = replacement_of(go_mod.replaces, path, version)
         if replacement is None:
             found.append(Wanted(required.path, version))
         elif replacement.new_version:
             found.append(Wanted(ModulePath.parse(replacement.new), replacement.new_version))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """What a main module's go.mod says of its module graph: see `mirror.closure`."""
-
-    roots: tuple[ModuleVersion, ...]
-    prunes: bool
-    replaced: Callable[[ModuleVersion], ModuleVersion | None]
-
-
-def project_of(file: Path) -> Project:
-    """The main module of a go.mod. Raises `SettingError`."""
-    go_mod = _parsed(file)
-
-    def replaced(mv: ModuleVersion) -> ModuleVersion | None:
-        replacement = _replacement(go_mod.replaces, str(mv.path), str(mv.version))
-        if replacement is None:
-            return mv
-        if not replacement.new_version:
-            return None
-        path = ModulePath.parse(replacement.new)
-        return ModuleVersion(path, Version.parse_for(path, replacement.new_version))
-
-    return Project(go_mod.requires, go_mod.language_at_least(1, 17), replaced)
 
 
 def from_go_sum(file: Path) -> list[Wanted]:
@@ -105,10 +79,11 @@ def once(wanted: Iterable[Wanted]) -> list[Wanted]:
     return list(found.values())
 
 
-def _parsed(file: Path) -> GoMod:
+def read_mod_file(file: Path, read: Callable[[bytes], GoMod]) -> GoMod:
+    """What `--go-mod` names, as `read` has it. Raises `SettingError`."""
     data = _read("--go-mod", file)
     try:
-        return parse(data)
+        return read(data)
     except MirrorError as error:
         raise SettingError(f'--go-mod "{file}": {error.message}') from None
 
@@ -120,7 +95,7 @@ def _read(flag: str, file: Path) -> bytes:
         raise SettingError(f'{flag} "{file}": the file cannot be read ({error.strerror})') from None
 
 
-def _replacement(replaces: Iterable[Replace], path: str, version: str) -> Replace | None:
+def replacement_of(replaces: Iterable[Replace], path: str, version: str) -> Replace | None:
     """The replacement of exactly this version, else the one of all versions."""
     fitting = [item for item in replaces if item.old == path and item.old_version in {"", version}]
     return max(fitting, key=lambda item: item.old_version, default=None)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from goproxy_mirror.errors import StorageError
 from goproxy_mirror.module.tarreader import InvalidTar, StreamReader, TarFile
@@ -46,6 +46,20 @@ _MAGIC = b"\x28\xb5\x2f\xfd"
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
+class Readable(Protocol):
+    """What a stream is read from. Raises OSError."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Writable(Protocol):
+    """What a stream is written to. Raises OSError."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
 class DamagedArchive(InvalidTar):
     """The stream is none of ours, is damaged, or was cut off."""
 
@@ -62,7 +76,7 @@ class ArchiveWriter:
     """Writes a stream of `kind` to `out`, which stays open. Raises OSError of `out`."""
 
     def __init__(
-        self, out: BinaryIO, kind: str, about: Mapping[str, object] | None = None, *, compress: bool = True
+        self, out: Writable, kind: str, about: Mapping[str, object] | None = None, *, compress: bool = True
     ) -> None:
         self._out = out
         self._packer = (
@@ -159,7 +173,7 @@ class ArchiveReader:
     `about` is what the writer has said of the stream, with `kind` and `form`.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self._reader = StreamReader(_Unpacked(file))
         self._files = iter(self._reader)
         self.about = self._begin()
@@ -267,11 +281,11 @@ class ArchiveReader:
 class _Unpacked:
     """`module.tarreader.Unpacked` of a file that is packed with zstd, or not at all."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        beginning = _exactly(file, len(_MAGIC))
-        whole = cast("BinaryIO", _Rejoined(beginning, file))
+    def __init__(self, file: Readable) -> None:
+        beginning = self._of(file, len(_MAGIC))
+        whole = _Rejoined(beginning, file)
         self._packed = beginning == _MAGIC
-        self._file: BinaryIO = cast("BinaryIO", zstd.ZstdFile(whole, "rb")) if self._packed else whole
+        self._file: Readable = zstd.ZstdFile(cast("BinaryIO", whole), "rb") if self._packed else whole
 
     def read(self, size: int) -> bytes:
         data = self._some(size)
@@ -285,8 +299,14 @@ class _Unpacked:
                 raise DamagedArchive("the stream is damaged: it has something behind its end")
 
     def _some(self, size: int) -> bytes:
+        return self._of(self._file, size)
+
+    @staticmethod
+    def _of(file: Readable, size: int) -> bytes:
         try:
-            return _exactly(self._file, size)
+            return _exactly(file, size)
+        except OSError as error:
+            raise StorageError(f"the stream cannot be read ({error.strerror})") from None
         except EOFError:
             raise DamagedArchive("the stream was cut off") from None
         except zstd.ZstdError:
@@ -296,11 +316,11 @@ class _Unpacked:
 class _Rejoined:
     """A stream that cannot go back, with what was read of it already in front again."""
 
-    def __init__(self, beginning: bytes, file: BinaryIO) -> None:
+    def __init__(self, beginning: bytes, file: Readable) -> None:
         self._beginning = beginning
         self._file = file
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         if self._beginning and size > 0:
             part, self._beginning = self._beginning[:size], self._beginning[size:]
             return part
@@ -317,7 +337,7 @@ class _Rejoined:
         return False
 
 
-def _exactly(file: BinaryIO, size: int) -> bytes:
+def _exactly(file: Readable, size: int) -> bytes:
     """So many bytes, or what there is; a pipe gives fewer than were asked for. Raises OSError."""
     parts = []
     while size and (part := file.read(size)):

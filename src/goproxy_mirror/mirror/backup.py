@@ -13,9 +13,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from goproxy_mirror.mirror.archive import TOGETHER, ArchiveWriter, Entry
+from goproxy_mirror.mirror.archive import TOGETHER, ArchiveWriter, Entry, Writable
 from goproxy_mirror.mirror.holdings import IN_ORDER, folders_of, module_of, version_of
 from goproxy_mirror.mirror.streaming import add_stored
 from goproxy_mirror.module.path import ModulePath
@@ -47,7 +47,7 @@ class Backup:
         self._records = records
 
     async def write(
-        self, out: BinaryIO, done: Callable[[Written], None], *, made_by: str, compress: bool = True
+        self, out: Writable, done: Callable[[Written], None], *, made_by: str, compress: bool = True
     ) -> Written:
         """Write everything to `out`; `done` is told now and then. Raises `StorageError`, and OSError of `out`."""
         writer = await asyncio.to_thread(ArchiveWriter, out, KIND, {"made_by": made_by}, compress=compress)

@@ -14,11 +14,11 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 from urllib.parse import quote, unquote
 
 from goproxy_mirror.errors import MirrorError, NotFound, SourceUnavailable, disk_failures
-from goproxy_mirror.mirror.archive import ArchiveReader, DamagedArchive, Member
+from goproxy_mirror.mirror.archive import ArchiveReader, DamagedArchive, Member, Readable
 from goproxy_mirror.mirror.holdings import file_of
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import ChecksumDatabases, FileKind, Found, Home
@@ -45,7 +45,7 @@ def sumdb_name(database: str, path: str) -> str:
 class Bundle:
     """A bundle that is being read. `folder` is empty, and for what has to wait there; `held` knows which keys are stored."""
 
-    def __init__(self, file: BinaryIO, folder: Path, held: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(self, file: Readable, folder: Path, held: Callable[[str], Awaitable[bool]]) -> None:
         self._file = file
         self._folder = folder
         self._held = held

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from goproxy_mirror.errors import MirrorError, StorageError, disk_failures
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
-from goproxy_mirror.mirror.archive import TOGETHER, ArchiveWriter, Entry
+from goproxy_mirror.mirror.archive import TOGETHER, ArchiveWriter, Entry, Writable
 from goproxy_mirror.mirror.bundle import KIND, MODULES, sumdb_name
 from goproxy_mirror.mirror.holdings import IN_ORDER, folders_of, module_of, version_of
 from goproxy_mirror.mirror.selection import Selection, key_prefixes
@@ -103,12 +103,12 @@ class Exporter:
         wanted: Mapping[ModuleVersion, set[FileKind]],
         done: Callable[[int], None],
         failed: Callable[[str, MirrorError], None],
-    ) -> list[str]:
+    ) -> set[str]:
         """Have everything here; the keys of what is. `done` is told the bytes of each file.
 
         An `.info` beside a `.mod` alone is taken where it can be had: no graph needs it. Raises `StorageError`.
         """
-        keys: list[str] = []
+        keys: set[str] = set()
 
         async def one(mv: ModuleVersion, kinds: set[FileKind]) -> None:
             for kind in IN_ORDER:
@@ -122,7 +122,7 @@ class Exporter:
                     if kind is not FileKind.INFO or FileKind.ZIP in kinds:
                         failed(f"{mv}{kind.value}", error)
                     continue
-                keys.append(file_key(mv, kind))
+                keys.add(file_key(mv, kind))
                 done(file.size)
 
         await together(one(mv, kinds) for mv, kinds in wanted.items())
@@ -130,7 +130,7 @@ class Exporter:
 
     async def write(
         self,
-        out: BinaryIO,
+        out: Writable,
         keys: Iterable[str],
         mvs: Iterable[ModuleVersion],
         earlier: Mapping[str, Sequence[int]],

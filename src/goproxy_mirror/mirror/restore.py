@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from goproxy_mirror.errors import SettingError, disk_failures
-from goproxy_mirror.mirror.archive import TOGETHER, ArchiveReader, DamagedArchive, Member
+from goproxy_mirror.mirror.archive import TOGETHER, ArchiveReader, DamagedArchive, Member, Readable
 from goproxy_mirror.mirror.backup import KIND, STATE, STORE, SUMDB
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.holdings import file_of
@@ -60,7 +60,7 @@ class Restore:
 
     async def read(
         self,
-        file: BinaryIO,
+        file: Readable,
         done: Callable[[Restored], None],
         refused: Callable[[str, str], None],
         *,

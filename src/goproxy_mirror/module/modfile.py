@@ -21,7 +21,7 @@ from goproxy_mirror.module.modsyntax import Block, InvalidModFile, Line, stateme
 from goproxy_mirror.module.path import ModulePath, check_path_major, module_path_problem, split_path_version
 from goproxy_mirror.module.version import ModuleVersion, Version, canonical_version
 
-__all__ = ["GoMod", "InvalidModFile", "Replace", "Retract", "module_path", "parse", "parse_lax"]
+__all__ = ["GoMod", "InvalidModFile", "Replace", "Retract", "module_path", "parse", "parse_lax", "parse_work"]
 
 # What Go calls white space; Python adds some control characters.
 _SPACE = (
@@ -35,6 +35,8 @@ _TOOLCHAIN = re.compile(r"default\Z|go1(?:\.|\Z)")
 _DIRECTORY = re.compile(r"\.{0,2}[/\\]|\.{1,2}\Z|[A-Za-z]:")
 
 _BLOCKS = frozenset({"module", "godebug", "require", "exclude", "replace", "retract", "tool", "ignore"})
+_WORK_BLOCKS = frozenset({"use", "replace", "godebug"})
+_SINGLE = frozenset({"go", "toolchain"})
 _LAX_VERBS = frozenset({"go", "module", "retract", "require", "ignore"})
 
 
@@ -59,7 +61,8 @@ class Replace(NamedTuple):
 class GoMod:
     """A go.mod file. Texts are empty where the file does not say.
 
-    `required` has the paths and versions as they stand there; `replaces` is only filled by `parse`.
+    `required` has the paths and versions as they stand there; `replaces` and `excludes` are only filled by `parse`, and `uses`
+    by `parse_work`.
     """
 
     module: str = ""
@@ -68,6 +71,8 @@ class GoMod:
     required: tuple[tuple[str, str], ...] = ()
     retracts: tuple[Retract, ...] = ()
     replaces: tuple[Replace, ...] = ()
+    excludes: tuple[tuple[str, str], ...] = ()
+    uses: tuple[str, ...] = ()
 
     @property
     def requires(self) -> tuple[ModuleVersion, ...]:
@@ -117,6 +122,11 @@ def parse(data: bytes) -> GoMod:
     return _Reader(strict=True).read(data)
 
 
+def parse_work(data: bytes) -> GoMod:
+    """Read a go.work file, which has `use` lines and no requirements. Raises InvalidModFile."""
+    return _Reader(strict=True, blocks=_WORK_BLOCKS).read(data)
+
+
 def parse_lax(data: bytes) -> GoMod:
     """Read another module's file, passing over what only a main module may say. Raises InvalidModFile."""
     return _Reader(strict=False).read(data)
@@ -125,17 +135,20 @@ def parse_lax(data: bytes) -> GoMod:
 @dataclass(slots=True)
 class _Reader:
     strict: bool
+    blocks: frozenset[str] = _BLOCKS
     texts: dict[str, str] = field(default_factory=dict)
     required: list[tuple[str, str]] = field(default_factory=list)
     retracts: list[Retract] = field(default_factory=list)
     replaces: list[Replace] = field(default_factory=list)
+    excludes: list[tuple[str, str]] = field(default_factory=list)
+    uses: list[str] = field(default_factory=list)
 
     def read(self, data: bytes) -> GoMod:
         # The whole syntax comes first: its errors hide those of statements.
         for statement in list(statements(data)):
             if isinstance(statement, Line):
                 self._add(statement, statement.tokens[0], statement.tokens[1:], statement.before)
-            elif len(statement.tokens) == 1 and statement.tokens[0] in _BLOCKS:
+            elif len(statement.tokens) == 1 and statement.tokens[0] in self.blocks:
                 for line in statement.lines:
                     self._add(line, statement.tokens[0], line.tokens, line.before, statement)
             elif self.strict:
@@ -144,6 +157,8 @@ class _Reader:
             required=tuple(self.required),
             retracts=tuple(self.retracts),
             replaces=tuple(self.replaces),
+            excludes=tuple(self.excludes),
+            uses=tuple(self.uses),
             **self.texts,
         )
 
@@ -157,6 +172,8 @@ class _Reader:
     ) -> None:
         if not self.strict and verb not in _LAX_VERBS:
             return
+        if self.strict and verb not in self.blocks | _SINGLE:
+            raise InvalidModFile(line.number, f"unknown directive: {verb}")
         match verb:
             case "go":
                 self._once(line, verb, args)
@@ -175,6 +192,9 @@ class _Reader:
                 self._retract(line, args, before, block)
             case "replace":
                 self.replaces.append(_replace(line, args))
+            case "use":
+                _count(line, verb, args)
+                self.uses.append(_string(line, args[0]))
             case "tool" | "ignore":
                 _count(line, verb, args)
                 _string(line, args[0])
@@ -182,8 +202,6 @@ class _Reader:
                 _count(line, verb, args)
                 if "=" not in args[0] or set(args[0]) & set("\"`',"):
                     raise InvalidModFile(line.number, "usage: godebug key=value")
-            case _:
-                raise InvalidModFile(line.number, f"unknown directive: {verb}")
 
     def _once(self, line: Line, verb: str, args: Sequence[str]) -> None:
         if verb in self.texts:
@@ -203,8 +221,7 @@ class _Reader:
         path = _string(line, args[0])
         version = _version(line, args[1])
         _check_major(line, path, version)
-        if verb == "require":
-            self.required.append((path, version))
+        (self.required if verb == "require" else self.excludes).append((path, version))
 
     def _retract(
         self, line: Line, args: tuple[str, ...], before: tuple[str, ...], block: Block | None

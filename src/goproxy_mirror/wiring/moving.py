@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from goproxy_mirror.config import Settings, StoreURL
 from goproxy_mirror.config.stores import parse_store
 from goproxy_mirror.errors import SettingError, disk_failures
+from goproxy_mirror.mirror.archive import Readable
 from goproxy_mirror.mirror.backup import Backup
 from goproxy_mirror.mirror.bundle import HOME, Bundle, BundledDatabases
 from goproxy_mirror.mirror.catalog import Catalog
@@ -24,6 +24,7 @@ from goproxy_mirror.mirror.doubts import Doubts
 from goproxy_mirror.mirror.exporting import Exporter
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.importing import Importer
+from goproxy_mirror.mirror.pipes import Inflow
 from goproxy_mirror.mirror.policy import Policy
 from goproxy_mirror.mirror.restore import Restore
 from goproxy_mirror.module.path import ModulePath
@@ -201,10 +202,10 @@ def _tree(settings: Settings, source: str) -> LocalTree | None:
     return tree
 
 
-def _opened(stack: AsyncExitStack, source: str) -> BinaryIO:
+def _opened(stack: AsyncExitStack, source: str) -> Readable:
     """A bundle as a stream, from standard input for `-`."""
     if source == "-":
-        return sys.stdin.buffer
+        return stack.enter_context(Inflow(sys.stdin.fileno()))
     try:
         return stack.enter_context(Path(source).open("rb"))
     except OSError as error:
