@@ -104,6 +104,40 @@ async def test_a_large_crowd() -> None:
     assert seen == list(range(300))
 
 
+async def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system allows no more threads the work fails with the reason; it is done again as soon as one can be had."""
+
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    gathering: Gathering[int, int] = Gathering("test", lambda items: items)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        outcomes = await asyncio.gather(*(gathering.do(item) for item in range(100)), return_exceptions=True)
+        assert [type(each) for each in outcomes] == [BlockingIOError] * 100
+        assert len(set(map(id, outcomes))) == 100
+    async with asyncio.timeout(30):
+        assert await gathering.do(7) == 7
+
+
+async def test_work_that_ends_the_thread() -> None:
+    """Not even what is no `Exception` keeps those who wait, or who come next, waiting for ever."""
+    calls = 0
+
+    def work(items: Sequence[int]) -> Sequence[int]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise SystemExit(3)
+        return items
+
+    gathering = Gathering("test", work)
+    async with asyncio.timeout(30):
+        with pytest.raises(RuntimeError, match="SystemExit"):
+            await gathering.do(1)
+        assert await gathering.do(2) == 2
+
+
 async def test_positive_control() -> None:
     """An outcome that is an exception is raised, with its own words."""
     held = Held()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,14 +54,20 @@ class Gathering(Generic[T, R]):
             return
         items = [item for item, _ in batch]
         futures = [done for _, done in batch]
-        working = loop.run_in_executor(self._thread, self._outcomes, items)
+        try:
+            working = loop.run_in_executor(self._thread, self._outcomes, items)
+        except RuntimeError:  # no more threads: these fail, and whoever comes next tries again
+            failures = [OSError(errno.EAGAIN, "no thread could be started") for _ in futures]
+            loop.call_soon(self._end, loop, futures, failures)
+            return
         working.add_done_callback(lambda outcome: self._end(loop, futures, outcome.result()))
 
     def _outcomes(self, items: Sequence[T]) -> Sequence[R | Exception]:
         try:
             return self._work(items)
-        except Exception as error:  # noqa: BLE001 (raised again by each who waits)
-            return [error] * len(items)
+        except BaseException as error:  # noqa: BLE001 (whatever it is: nobody may wait for ever)
+            failure = error if isinstance(error, Exception) else RuntimeError(f"ended by {error!r}")
+            return [failure] * len(items)
 
     def _end(
         self,

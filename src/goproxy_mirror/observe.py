@@ -16,6 +16,10 @@ progress: ContextVar[Callable[[], None] | None] = ContextVar("progress", default
 """Who wants to know that the present work goes on; None: nobody."""
 
 
+unasked: ContextVar[bool] = ContextVar("unasked", default=False)
+"""Whether the present work is for nobody yet, but for who may ask next."""
+
+
 def going_on() -> None:
     """Something that the present work waits for has arrived."""
     tell = progress.get()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from goproxy_mirror import observe
 from goproxy_mirror.errors import NotFound, SourceUnavailable
 from goproxy_mirror.mirror.ahead import AheadCounts
 from goproxy_mirror.module.path import ModulePath
@@ -32,6 +33,7 @@ class Graph(FakeSource):
 
     requires: dict[str, list[str]] = field(default_factory=dict)
     broken: dict[str, Exception] = field(default_factory=dict)
+    unasked: list[str] = field(default_factory=list)
     gate: asyncio.Event | None = None
     passes: str = "none"
     most: int = 0
@@ -39,6 +41,8 @@ class Graph(FakeSource):
 
     async def go_mod(self, mv: ModuleVersion) -> Found[bytes]:
         self._answer(f"{mv}.mod")
+        if observe.unasked.get():
+            self.unasked.append(mv.path.value)
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -50,7 +54,8 @@ class Graph(FakeSource):
         if mv.path.value in self.broken:
             raise self.broken[mv.path.value]
         required = "".join(
-            f"require {file(each).path} v1.0.0\n" for each in self.requires.get(mv.path.value, ())
+            f"require {each}\n" if " " in each else f"require {file(each).path} v1.0.0\n"
+            for each in self.requires.get(mv.path.value, ())
         )
         return Found(f"module {mv.path}\ngo 1.16\n{required}".encode(), self._home())
 
@@ -163,7 +168,7 @@ async def test_an_upstream_that_fails_is_left_alone(tmp_path: Path) -> None:
         await journey.files.answer(file("root"))
         await settled(journey)
         assert len(source.asked) == 1 + 3
-        assert journey.ahead.counts() == AheadCounts()
+        assert journey.ahead.counts() == AheadCounts(fetched=3, wasted=3)
         source.broken.clear()
         assert (await journey.files.answer(file("m000"))).home == "up"
 
@@ -176,3 +181,68 @@ async def test_private_modules_come_from_their_own_source(tmp_path: Path) -> Non
         await settled(journey)
         assert journey.origin.asked == ["corp.example/secret@v1.0.0.mod"]
         assert source.asked == ["example.test/a@v1.0.0.mod", "example.test/b@v1.0.0.mod"]
+
+
+async def test_a_private_module_tells_no_names(tmp_path: Path) -> None:
+    """What a private go.mod names is not told to public sources: a client may have it as private, where we do not."""
+    source = Graph("up", requires={"example.test/a": ["inner.example/x"]})
+    secret = Graph("origin", requires={"corp.example/app": ["inner.example/y", "corp.example/lib"]})
+    async with running(tmp_path, source, 4) as journey:
+        journey.origin.go_mod = secret.go_mod  # type: ignore[method-assign]
+        await journey.files.answer(file("corp.example/app"))
+        await settled(journey)
+        assert secret.asked == ["corp.example/app@v1.0.0.mod", "corp.example/lib@v1.0.0.mod"]
+        assert source.asked == []
+        # The control: a name that a public go.mod has is public.
+        await journey.files.answer(file("a"))
+        await settled(journey)
+        assert source.asked == ["example.test/a@v1.0.0.mod", "inner.example/x@v1.0.0.mod"]
+
+
+async def test_a_hostile_go_mod(tmp_path: Path) -> None:
+    """Thousands of requirements, itself, circles, and versions that no client could ask for cost no more than the budget."""
+    long = f"example.test/long v1.0.0-{'a' * 300}"
+    many = [f"example.test/m{number:04d} v1.0.0" for number in range(1300)]
+    strange = [long, "./here v1.0.0", "UPPER.example/x v1.0.0", "example.test/root v1.0.0"]
+    source = Graph(
+        "up",
+        requires={
+            "example.test/root": [*strange, "b", *many],
+            "example.test/b": ["root", "b", "c"],
+            "example.test/c": ["b", "root"],
+        },
+    )
+    async with running(tmp_path, source, 8) as journey:
+        now = journey.ahead._credited
+        journey.ahead._clock = lambda: now
+        assert (await journey.files.answer(file("root"))).home == "up"
+        await settled(journey)
+        assert len(source.asked) == len(set(source.asked)) == 1 + 8 * 4
+        assert source.asked[:2] == ["example.test/root@v1.0.0.mod", "example.test/b@v1.0.0.mod"]
+        assert not any(part in asked for asked in source.asked for part in ("long", "here", "UPPER"))
+        assert len(journey.ahead._waiting) <= 1024
+
+
+async def test_who_asked_is_known(tmp_path: Path) -> None:
+    """What is done for nobody yet says so, to whoever judges hosts by it; a request, and what follows from it, does not."""
+    source = Graph("up", requires={"example.test/a": ["b"], "example.test/b": ["c"]})
+    async with running(tmp_path, source, 4) as journey:
+        await journey.files.answer(file("a"))
+        await settled(journey)
+        assert source.unasked == ["example.test/b", "example.test/c"]
+        await journey.files.answer(file("d"))
+        await settled(journey)
+        assert source.asked[-1] == "example.test/d@v1.0.0.mod"
+        assert "example.test/d" not in source.unasked
+
+
+async def test_what_is_not_there_is_wasted(tmp_path: Path) -> None:
+    """An absence that nobody has asked about counts as wasted, and is no outage; who asks meanwhile hears of it."""
+    names = [f"example.test/m{number:03d}" for number in range(5)]
+    source = Graph("up", requires=wide(5), broken={name: NotFound("none") for name in names})
+    async with running(tmp_path, source, 2) as journey:
+        await journey.files.answer(file("root"))
+        await settled(journey)
+        assert journey.ahead.counts() == AheadCounts(fetched=5, wasted=5)
+        with pytest.raises(NotFound):
+            await journey.files.answer(file("m000"))

@@ -42,11 +42,13 @@ class Client:
         """A `.mod` is asked for and arrives: what is expected then."""
         self.now += 0.001
         before = self.foresight.asked(File(mv(asked), FileKind.MOD), self.now)
-        return names([*before, *self.foresight.arrived(mv(asked), mod(go, *required), self.now)])
+        return [*names(before), *self.arrives(asked, go, *required)]
 
     def arrives(self, arrived: str, go: str, *required: str) -> list[str]:
         """A `.mod` arrives that nobody has asked for."""
-        return names(self.foresight.arrived(mv(arrived), mod(go, *required), self.now))
+        read = mod(go, *required)
+        pruned = read.language_at_least(1, 17)
+        return names(self.foresight.arrived(mv(arrived), read.requires, self.now, pruned=pruned))
 
     def info(self, asked: str, *, used: bool = False) -> list[str]:
         """A `.info` is asked for; `used`: it was fetched ahead."""
@@ -73,10 +75,12 @@ def test_requirements_of_a_pruned_module_are_left_alone(client: Client) -> None:
 
 
 def test_an_info_announces_its_list(client: Client) -> None:
-    """Whose `.info` is asked for first is being added: its `.mod` is expected, and all that it requires."""
+    """Whose `.info` is asked for first is being added: its `.mod` is expected, and all that it requires once one of that is."""
     assert client.info("a@v1.0.0") == ["a@v1.0.0.mod"]
-    assert client.reads("a@v1.0.0", "1.21", "b@v1.0.0", "c@v1.2.0") == ["b@v1.0.0.mod", "c@v1.2.0.mod"]
+    assert client.reads("a@v1.0.0", "1.21", "b@v1.0.0", "c@v1.2.0", "d@v1.0.0") == []
+    assert client.reads("c@v1.2.0") == ["b@v1.0.0.mod", "d@v1.0.0.mod"]
     assert client.arrives("b@v1.0.0", "1.21", "e@v1.0.0") == []
+    assert client.reads("d@v1.0.0") == [], "once"
 
 
 def test_a_client_that_reads_all_is_recognised(client: Client) -> None:

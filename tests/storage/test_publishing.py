@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,20 @@ def test_a_slow_disk_is_waited_for_together(root: Path, monkeypatch: pytest.Monk
     outcomes = publisher(root).small([small(root, f"m/@v/{n}.mod") for n in range(20)])
     assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Exception)] == [7]
     assert disk.steps.count("sync new") == 20
+
+
+def test_a_slow_disk_without_more_threads(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system allows no more threads, one syncs it all: what is published is durable all the same."""
+
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(publishing, "_SLOW", -1.0)
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    disk = Disk(monkeypatch)
+    outcomes = publisher(root).small([small(root, f"m/@v/{n}.mod") for n in range(5)])
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert disk.steps.count("sync new") == 5
 
 
 def test_the_first_one_stays(root: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from goproxy_mirror import observe
 from goproxy_mirror.ports import HostHealth
 from goproxy_mirror.transport import Hosts
 
@@ -323,3 +324,24 @@ def test_a_new_answer_outweighs_an_old_one(known: Known) -> None:
     known.clock.now += 86400
     known.hosts.took(A, 0.1)
     assert known.hosts.snapshot()[0].seconds == pytest.approx(0.1, rel=0.01)
+
+
+def test_what_nobody_asked_for_is_not_held_against_a_host(known: Known) -> None:
+    """What fails while files are fetched ahead makes no host rest, and is nobody's trial; an answer counts all the same."""
+    known.fails(B, 10)
+    assert known.hosts.resting(B), "the control"
+    token = observe.unasked.set(True)
+    try:
+        known.fails(A, 10)
+        known.hosts.rest(A)
+        for _ in range(10):
+            known.hosts.overtaken(A, 5.0)
+        assert not known.hosts.resting(A)
+        known.clock.now += 61
+        known.hosts.asked(B)
+        assert not known.hosts.resting(B), "the next real request tries it"
+        known.answers(B, 0.1)
+    finally:
+        observe.unasked.reset(token)
+    known.fails(B, 1)
+    assert not known.hosts.resting(B)

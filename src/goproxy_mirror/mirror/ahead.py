@@ -2,7 +2,8 @@
 
 A file that is fetched ahead goes the same way as any other (one flight per key, policy, proof, publication), so whoever asks
 for it meanwhile joins its flight, and nobody is given what they would not have been given. But it never takes a place from
-a real request, no zip is ever fetched ahead, and what nobody asked for afterwards is counted as wasted.
+a real request, no zip is ever fetched ahead, and what nobody asked for afterwards is counted as wasted. Nor does anybody hear a
+name who would not have heard it: what a private module requires is followed only to where private modules come from.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from dataclasses import dataclass
 
 import structlog
 
+from goproxy_mirror import observe
 from goproxy_mirror.errors import Blocked, MirrorError, NotFound, NotRecorded
 from goproxy_mirror.mirror.flights import Flights
 from goproxy_mirror.mirror.foresight import Foresight
 from goproxy_mirror.module.modfile import parse_lax
+from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import FileKind
-from goproxy_mirror.protocol import File
+from goproxy_mirror.protocol import File, parse
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +51,8 @@ _LARGE_MOD = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AheadCounts:
-    """How many files this process has fetched ahead; how many of them were asked for later; and how many were not, by the
-    time after which nobody is expected any more. The rest still waits."""
+    """How many files this process has fetched ahead, in vain too; how many of them were asked for; and how many were of no use:
+    not to be had, or not asked for by the time after which nobody is expected any more. The rest still waits."""
 
     fetched: int = 0
     used: int = 0
@@ -73,6 +76,7 @@ class Ahead:
         self._foresight = Foresight()
         self._fetch: Callable[[File], Awaitable[object]] | None = None
         self._is_held: Callable[[str], bool] = lambda _: False
+        self._is_public: Callable[[ModulePath], bool] = lambda _: True
         self._waiting: deque[_Waiting] = deque()
         self._running: set[str] = set()
         self._done: OrderedDict[str, None] = OrderedDict()
@@ -84,9 +88,18 @@ class Ahead:
         self._rest_until = 0.0
         self._fetched = self._used = self._wasted = 0
 
-    def use(self, fetch: Callable[[File], Awaitable[object]], is_held: Callable[[str], bool]) -> None:
-        """`fetch` is the journey of a file at low priority; `is_held` looks whether there is one, without waiting."""
-        self._fetch, self._is_held = fetch, is_held
+    def use(
+        self,
+        fetch: Callable[[File], Awaitable[object]],
+        *,
+        is_held: Callable[[str], bool],
+        is_public: Callable[[ModulePath], bool],
+    ) -> None:
+        """`fetch` is the journey of a file at low priority; `is_held` looks whether there is one, without waiting.
+
+        `is_public`: whether public sources hear the name of a module whose files are fetched.
+        """
+        self._fetch, self._is_held, self._is_public = fetch, is_held, is_public
 
     # What the journey tells.
 
@@ -115,10 +128,14 @@ class Ahead:
             return
         try:
             mod = parse_lax(body)
-            expected = self._foresight.arrived(mv, mod, self._clock())
+            required = mod.requires
         except NotFound:
             return  # not for the go command either
-        self._expect(expected)
+        if not self._is_public(mv.path):
+            # What it names may be private to the client alone, which would not ask us for it.
+            required = tuple(each for each in required if not self._is_public(each.path))
+        pruned = mod.language_at_least(1, 17)
+        self._expect(self._foresight.arrived(mv, required, self._clock(), pruned=pruned))
 
     def fetched(self, key: str) -> None:
         """A file was fetched for nobody but us."""
@@ -148,10 +165,11 @@ class Ahead:
         if now < self._rest_until or not (expected or self._waiting):
             return
         context = contextvars.copy_context()
+        context.run(observe.unasked.set, True)
         for request in expected:
             if request.kind is FileKind.ZIP or len(self._waiting) >= _MOST_WAITING:
                 continue
-            if request.key not in self._done:
+            if request.key not in self._done and _can_be_asked(request):
                 _remember(self._done, request.key)
                 self._waiting.append(_Waiting(request, now, context))
         # The request that this follows from is under way first.
@@ -179,7 +197,7 @@ class Ahead:
     def _begin(self, waiting: _Waiting) -> bool:
         request = waiting.request
         key = request.key
-        task = self._flights.begin(key, lambda: self._go(request), waiting.context)
+        task = self._flights.begin(key, lambda: self._go(request), waiting.context.copy())
         if task is None:
             return False
         self._running.add(key)
@@ -196,18 +214,24 @@ class Ahead:
         assert self._fetch is not None
         try:
             answer = await self._fetch(request)
-        except (NotFound, NotRecorded, Blocked) as error:
-            log.debug("not fetched ahead", file=str(request), reason=error.message)
-            raise
         except MirrorError as error:
             log.debug("not fetched ahead", file=str(request), reason=error.message)
+            self._failed(request.key, outage=not isinstance(error, NotFound | NotRecorded | Blocked))
+            raise
+        self._failures = 0
+        return answer
+
+    def _failed(self, key: str, *, outage: bool) -> None:
+        self._fetched += 1
+        if key in self._asked:
+            self._count_used()  # who asks hears the same
+        else:
+            self._wasted += 1
+        if outage:
             self._failures += 1
             if self._failures >= _FAILURES:
                 self._rest_until = self._clock() + _REST
                 self._forget_waiting()
-            raise
-        self._failures = 0
-        return answer
 
     def _forget_waiting(self) -> None:
         for waiting in self._waiting:
@@ -226,6 +250,14 @@ class Ahead:
                 return
             del self._unused[oldest]
             self._wasted += 1
+
+
+def _can_be_asked(request: File) -> bool:
+    """Whether a client could ask for it: go.mod files name what the protocol refuses."""
+    try:
+        return parse(f"/{request.key}") == request
+    except MirrorError:
+        return False
 
 
 def _remember(memory: OrderedDict[str, None], key: str) -> None:

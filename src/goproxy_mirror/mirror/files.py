@@ -70,7 +70,11 @@ class Files:
         self._provenance = provenance
         self._doubts = doubts
         self._ahead = ahead
-        ahead.use(self._bring_ahead, lambda key: storage.look(key) is not None)
+        ahead.use(
+            self._bring_ahead,
+            is_held=lambda key: storage.look(key) is not None,
+            is_public=policy.is_public,
+        )
 
     async def answer(self, request: File, *, fetch: bool = True) -> FileAnswer:
         """The file; with `fetch` off, only if it is held."""

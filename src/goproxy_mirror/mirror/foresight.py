@@ -6,7 +6,7 @@ How the go command walks (readModGraph in cmd/go/internal/modload/buildlist.go, 
 * Of a module that says `go 1.17` or more only its own `.mod` is read, since the main module lists all that it needs. In a
   project of 345 modules three of five versions that such files name were never asked for. They are followed only where a
   client shows that it reads them all (its own go.mod is an old one), or where the module's `.info` has announced it: it is
-  being added then, and its list with it.
+  being added then, and if one of its list is asked for, so is the rest (`go get` of what nothing imports reads none of it).
 * Once the graph is known, `.info` is asked for of the highest version of each path, in the order of the paths (`go mod
   download`, `go list -m all`). So one that is asked for announces those that follow.
 """
@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from goproxy_mirror.module.modfile import GoMod
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind
@@ -65,6 +64,7 @@ class Foresight:
         self._paths: list[str] = []
         self._below: OrderedDict[ModuleVersion, bool] = OrderedDict()
         self._announced: OrderedDict[ModuleVersion, None] = OrderedDict()
+        self._lists: OrderedDict[ModuleVersion, Sequence[ModuleVersion]] = OrderedDict()
         self._passed_over: OrderedDict[ModuleVersion, None] = OrderedDict()
         self._signs: deque[float] = deque(maxlen=_SIGNS)
         self._reads_all_until = -_HORIZON
@@ -88,21 +88,23 @@ class Foresight:
             self._whole_lists_until = now + _WHOLE_LISTS
         return self._infos_after(request.path.value, now)
 
-    def arrived(self, mv: ModuleVersion, mod: GoMod, now: float) -> Sequence[File]:
-        """The `.mod` of a version was fetched."""
+    def arrived(
+        self, mv: ModuleVersion, required: Sequence[ModuleVersion], now: float, *, pruned: bool
+    ) -> Sequence[File]:
+        """The `.mod` of a version was fetched; `pruned`: it says `go 1.17` or more."""
         below = self._below.pop(mv, None)
         if below is False:
             return ()
         announced = self._announced.pop(mv, self) is None
-        required = mod.requires
         for each in required:
             self._note(each, now, asked=False)
-        if below or not mod.language_at_least(1, 17) or now < self._reads_all_until:
+        if below or not pruned or now < self._reads_all_until:
             return self._with_all_below(required)
-        if announced:
-            return _mods(required)
         for each in required:
-            _remember(self._passed_over, each, None)
+            if announced:
+                _remember(self._lists, each, required)
+            else:
+                _remember(self._passed_over, each, None)
         return ()
 
     def _mod_asked(self, mv: ModuleVersion, now: float) -> Sequence[File]:
@@ -111,6 +113,11 @@ class Foresight:
         passed_over = known is not None and mv.version < known.version and mv in self._passed_over
         self._passed_over.pop(mv, None)
         self._note(mv, now, asked=True)
+        added = self._lists.pop(mv, ())
+        if added:
+            for each in added:
+                self._lists.pop(each, None)
+            return _mods([each for each in added if each != mv])
         if not passed_over or mv in self._below:
             return ()
         self._signs.append(now)

@@ -47,6 +47,10 @@ class Policy:
                 return route.source
         return self._origin if private else self._public
 
+    def is_public(self, path: ModulePath) -> bool:
+        """Whether the public list is asked for a module, and so hears its name."""
+        return self.source(path) is self._public
+
     def _is_direct(self, text: str) -> bool:
         return bool(self._direct) and match_globs(self._direct, text)
 

@@ -278,7 +278,8 @@ class Publisher:
         began = time.monotonic()
         first = outcome(things[0])
         if len(things) > 2 and time.monotonic() - began > _SLOW:
-            return [first, *self._together.map(outcome, things[1:])]
+            with suppress(RuntimeError):  # where no thread could be started, one does it all
+                return [first, *self._together.map(outcome, things[1:])]
         return [first, *map(outcome, things[1:])]
 
 

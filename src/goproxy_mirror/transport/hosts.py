@@ -1,4 +1,5 @@
-"""What is known of hosts: who did not answer, who fails, who is quick. Learnt from real requests, and from nothing else.
+"""What is known of hosts: who did not answer, who fails, who is quick. Learnt from real requests, and from nothing else: what
+fails that nobody has asked for (`observe.unasked`) is not held against a host, or a go.mod file could have it left alone.
 
 A host that did not answer, or that fails again and again, is left alone for a while (`resting`). Then one request at a time
 tries it: its answer ends the rest, its failure begins a longer one.
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from goproxy_mirror import observe
 from goproxy_mirror.ports import HostHealth
 from goproxy_mirror.transport.health import Health
 
@@ -95,6 +97,8 @@ class Hosts:
 
     def rest(self, host: str) -> None:
         """The host did not answer. A rest is not lengthened: that it is refused while it rests says nothing about it."""
+        if observe.unasked.get():
+            return
         known = self._of(host)
         if not self._is_open(known):
             known.health.failed(self._wall())
@@ -116,6 +120,8 @@ class Hosts:
 
     def asked(self, host: str) -> None:
         """The host is about to be asked by somebody who has a choice. After a rest that makes it the trial."""
+        if observe.unasked.get():
+            return
         known = self._of(host)
         known.extra = min(_AT_ONCE, known.extra + _EXTRA)
         if known.until is not None and not self._is_open(known):
@@ -130,6 +136,8 @@ class Hosts:
 
     def failed(self, host: str) -> None:
         """A request failed: no answer in time, a broken connection, a status of 5xx."""
+        if observe.unasked.get():
+            return
         known = self._of(host)
         known.health.failed(self._wall())
         known.failures += 1
@@ -140,6 +148,8 @@ class Hosts:
 
     def overtaken(self, host: str, seconds: float) -> None:
         """The host kept silent for so many seconds, and another that was asked after it has answered first."""
+        if observe.unasked.get():
+            return
         known = self._of(host)
         known.health.took(seconds, self._wall(), whole=False)
         known.overtaken += 1
