@@ -41,13 +41,22 @@ from contextlib import contextmanager
 class MirrorError(Exception):
     """The root of every failure that this program foresees.
 
-    `source` names where it happened (an upstream's or a repository's URL without credentials), or is None.
+    `source` names where it happened (an upstream's or a repository's URL without credentials), or is None. `detail` is for
+    whoever runs the program, such as an address within the house: commands say it, answers to clients never do.
     """
 
-    def __init__(self, message: str, *, source: str | None = None) -> None:
+    def __init__(self, message: str, *, source: str | None = None, detail: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.source = source
+        self.detail = detail
+
+    @property
+    def line(self) -> str:
+        """The message in one line; where it has several (one for each source), with semicolons between them."""
+        lines = [" ".join(line.split()) for line in self.message.splitlines() if line.strip()]
+        ended = [line if line.endswith((":", ";", ",")) else f"{line};" for line in lines[:-1]]
+        return " ".join((*ended, *lines[-1:]))
 
 
 class BadRequest(MirrorError):

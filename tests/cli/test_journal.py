@@ -73,9 +73,11 @@ async def test_where_files_came_from() -> None:
 async def test_failures() -> None:
     """Failures are named, a few of them; an absence is what the go command lives by."""
     journal = Journal()
-    await listened(journal, NotFound("no"), SourceUnavailable("https://a.example\ndid not answer"))
+    await listened(
+        journal, NotFound("no"), SourceUnavailable("a.example did not answer\nb.example has no address")
+    )
     assert journal.lines(failures=True) == [
-        "failed: the versions of a.example/m: https://a.example did not answer"
+        "failed: the versions of a.example/m: a.example did not answer; b.example has no address"
     ]
     assert journal.lines(failures=False) == []
 

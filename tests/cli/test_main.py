@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from goproxy_mirror import __version__
 from goproxy_mirror.cli.goproxyio import REPLACEMENTS
 from goproxy_mirror.cli.main import main, status_of
+from goproxy_mirror.errors import StorageError
 
 COMMANDS = (
     *(["serve"], ["run"], ["fetch"], ["config", "show"], ["config", "check"], ["env"], ["verify"]),
     *(["mirrors", "list"], ["mirrors", "test"], ["sumdb", "status"], ["sumdb", "forget-fork"]),
+    *(["build"], ["import"], ["export"], ["backup"], ["restore"], ["prune"], ["reindex"]),
     ["version"],
 )
 
@@ -84,6 +87,15 @@ def test_unknown_flag(command: list[str], capsys: pytest.CaptureFixture[str]) ->
         (["sumdb", "statsu"], "status"),
         (["sumdb", "forget-fork"], "NAME"),
         (["sumdb", "forget-fork", "sum.golang.org"], "no evidence"),
+        (["build"], "DIR|URL"),
+        (["build", "/missing"], 'there is no folder "/missing"'),
+        (["import", "/missing"], "the URL of a server with an index"),
+        (["import", "ftp://old.example"], "the https:// URL of a server with an index"),
+        (["export", "bundle.tar.zst"], "nothing was named"),
+        (["prune"], "it has to be said what is to go"),
+        (["prune", "--max-size", "lots"], "allowed is a number of bytes"),
+        (["reindex", "x"], "x"),
+        (["serve", "--store", "s3://b"], "3 to 63 letters"),
         (["version", "x"], "x"),
         (["srve"], "serve"),
         (["--nonsense"], "--nonsense"),
@@ -129,6 +141,37 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Every command's help has an example."""
     assert status_of([*command, "--help"]) == 0
     assert f"goproxy-mirror {' '.join(command)}" in capsys.readouterr().out.split("xample")[1]
+
+
+@pytest.mark.parametrize("command", [[], *COMMANDS, *(["mirrors"], ["sumdb"], ["config"])], ids=" ".join)
+def test_help_reads_well(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No type of Python stands in a help, and a sentence is broken by the terminal alone."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert status_of([*command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert re.findall(r"<(?:bool|str|list|int|path)\b.*?>", said) == []
+    above = [line.strip() for line in re.split("Examples?:|\u256d", said)[0].splitlines()]
+    assert [line for line in above if line and not line.endswith((".", ":")) and "Usage" not in line] == []
+
+
+def test_detail_is_for_who_runs_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What answers to clients leave out, the line of a command tells."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise StorageError("the state database cannot be reached", detail="no route to db.corp.example")
+
+    monkeypatch.setattr("goproxy_mirror.cli.prune.quietly", fail)
+    line = refusal(["prune", "--older-than", "1d"], capsys, 1)
+    assert line == "goproxy-mirror: the state database cannot be reached: no route to db.corp.example\n"
+
+
+def test_folder_without_a_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`build` names the folder as it was said."""
+    assert f'there is no git repository in "{tmp_path}"' in refusal(["build", str(tmp_path)], capsys, 1)
 
 
 def test_exit_status_of_the_process() -> None:

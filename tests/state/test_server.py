@@ -80,7 +80,7 @@ def test_database_that_is_not_there(postgres: Postgres, tmp_path: Path) -> None:
         check_state(tmp_path, postgres.url("none"))
     with pytest.raises(SettingError, match="does not let us in"):
         check_state(tmp_path, postgres.url().replace("modules@", "nobody@"))
-    for option in ("nonsense=1", "sslmode=require"):
+    for option in ("nonsense=1", "sslmode=require", "sslmode=maybe"):
         with pytest.raises(SettingError, match="cannot be connected to as its URL says"):
             check_state(tmp_path, f"{postgres.url()}?{option}")
     check_state(tmp_path, "postgresql://modules@127.0.0.1:1/postgres")
@@ -95,8 +95,10 @@ async def test_server_that_goes_and_comes(
     async with State(tmp_path, url) as state:
         await state.pins.pin(MV, FileKind.MOD, "h1:before=", ORIGIN)
         own.stop()
-        with pytest.raises(StorageError, match="cannot be reached"):
+        with pytest.raises(StorageError, match="cannot be reached") as down:
             await state.pins.get(MV, FileKind.MOD)
+        assert "127.0.0.1" not in down.value.message
+        assert "127.0.0.1" in down.value.detail
         await state.provenance.record("x.test/m/@v/v1.0.0.zip", ORIGIN, size=1, proof=PROOF)
         own.start()
         deadline = time.monotonic() + 60

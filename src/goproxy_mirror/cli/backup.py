@@ -21,7 +21,8 @@ from goproxy_mirror.errors import SettingError, StorageError
 def backup(
     loaded: Loaded,
     compress: Annotated[
-        bool, typer.Option("--compress/--no-compress", help="Pack it with zstd (default).")
+        bool,
+        typer.Option("--compress/--no-compress", help="Pack it with zstd (default).", show_default=False),
     ] = True,
 ) -> int:
     """Write everything that is kept to standard output: published files, pins, tree heads, where each file came from.

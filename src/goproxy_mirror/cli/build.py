@@ -13,7 +13,7 @@ import typer
 from goproxy_mirror.cli.options import with_settings
 from goproxy_mirror.cli.run import for_one_command
 from goproxy_mirror.config import Loaded, Settings
-from goproxy_mirror.errors import SettingError
+from goproxy_mirror.errors import NoRepository, SettingError
 
 
 @with_settings("Private modules", "Network", "Log")
@@ -49,7 +49,14 @@ def build(
         folder = Path(temporary)
         own = {"data": folder, "state": folder / "state", "store": folder / "store"}
         settings = for_one_command(loaded).model_copy(update=own)
-        return asyncio.run(_build(settings, _url(place), version, module, zip_file, compare=compare_with_go))
+        try:
+            return asyncio.run(
+                _build(settings, _url(place), version, module, zip_file, compare=compare_with_go)
+            )
+        except NoRepository:
+            if Path(place).is_dir():  # which the message would only hint at
+                raise NoRepository(f'build: there is no git repository in "{place}"') from None
+            raise
 
 
 async def _build(

@@ -39,7 +39,7 @@ def export(
     modules: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar=r"MODULE[@VERSION]...",
+            metavar=r"MODULE[@VERSION]",
             help="Modules with all that they require; or globs as in GOPRIVATE, for what is held of them.",
         ),
     ] = None,
@@ -122,7 +122,7 @@ async def _export(
 
     def failed(name: str, error: MirrorError) -> None:
         if name not in failures:
-            failures[name] = " ".join(error.message.split())
+            failures[name] = error.line
             counter.say(f"failed  {name}: {failures[name]}")
 
     def left_out(name: str, error: MirrorError) -> None:

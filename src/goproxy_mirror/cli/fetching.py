@@ -52,7 +52,7 @@ class Fetcher:
                 name = f"{wanted.path}@{version}"
                 files = [await self._file(wanted.path, version, kind) for kind in wanted.kinds]
             except MirrorError as error:
-                done(Outcome(name, problem=" ".join(error.message.split())))
+                done(Outcome(name, problem=error.line.removeprefix(f"{name}: ")))
                 return
         homes = dict.fromkeys(file.home for file in files if file.home is not None)
         done(Outcome(name, sum(file.file.size for file in files), tuple(homes)))

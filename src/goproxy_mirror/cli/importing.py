@@ -22,7 +22,7 @@ def import_(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Folders (GOMODCACHE, GOPATH, a goproxyio or Athens folder, a store), bundles (- is standard input), URLs.",
         ),
     ],

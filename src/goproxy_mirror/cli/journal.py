@@ -39,7 +39,7 @@ class Journal:
     def failed(self, request: List | Latest | Resolve | File, failure: MirrorError) -> None:
         """Take down a failure."""
         if not isinstance(failure, NotFound):
-            self._failures[str(request)] = " ".join(failure.message.split())
+            self._failures[str(request)] = failure.line
 
     def lines(self, *, failures: bool) -> list[str]:
         """The journal in a few lines; none where nothing was asked.

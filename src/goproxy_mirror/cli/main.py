@@ -3,7 +3,7 @@
     0    done
     1    it could not be done
     2    the command line or a setting is wrong
-    3    verify: nothing was wrong, but not everything could be proven
+    3    verify, import: nothing was wrong, but not everything could be proven
     130  interrupted
 
 `run` ends with the status of the command that it runs, as a shell would (127: no such command).
@@ -20,6 +20,7 @@ import typer
 
 from goproxy_mirror import __version__
 from goproxy_mirror.cli import goproxyio
+from goproxy_mirror.cli.legible import HELP, legible
 from goproxy_mirror.errors import MirrorError, SettingError
 
 PROGRAM = "goproxy-mirror"
@@ -55,7 +56,7 @@ def program_for(arguments: Sequence[str]) -> typer.Typer:
     program = typer.Typer(
         name=PROGRAM,
         help="A Go module proxy that fetches every module from whichever of its homes can be reached today.",
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": HELP},
         add_completion=False,
         pretty_exceptions_enable=False,
     )
@@ -112,14 +113,15 @@ def status_of(arguments: list[str]) -> int:
     if old is not None:
         return _fail(old, 2)
     try:
-        program = program_for(arguments)
-        result = program(arguments or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+        program = typer.main.get_command(program_for(arguments))
+        legible(program)
+        result = program.main(arguments or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:
         return _fail(_usage(error), error.exit_code)
     except SettingError as error:
         return _fail(error.message, 2)
     except MirrorError as error:
-        return _fail(error.message, 1)
+        return _fail(f"{error.message}: {error.detail}" if error.detail else error.message, 1)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)
     return result if isinstance(result, int) else 0

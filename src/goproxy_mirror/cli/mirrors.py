@@ -75,7 +75,10 @@ def try_(
         ),
     ] = None,
     timeout: Annotated[
-        str, typer.Option("--timeout", metavar="TIME", help="For everything together.")
+        str,
+        typer.Option(
+            "--timeout", metavar="TIME", help="For everything together (default 60s).", show_default=False
+        ),
     ] = "60s",
     as_json: Annotated[bool, typer.Option("--json", help="Lines of JSON instead of a table.")] = False,
 ) -> int:

@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from goproxy_mirror.cli.plain import files, say_json, size
+from goproxy_mirror.errors import SettingError
 from goproxy_mirror.ports.moving import Outcome, Taken
 
 _EVERY = 30.0
@@ -116,6 +117,8 @@ class ImportReport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._counter.__exit__(kind, error, trace)
+        if isinstance(error, SettingError) and not self._counts:
+            return  # nothing has begun
         if self._json:
             counts = {taken.value: self._counts[taken] for taken in Taken}
             say_json({"summary": counts, "bytes": self._size, "whole": self.whole})

@@ -70,7 +70,7 @@ class PruneReport:
             self._say("kept", "dim", each, "it was asked for meanwhile")
         for each, problem in outcome.failed:
             self.failed += 1
-            self._say("failed", "bold red", each, " ".join(problem.split()))
+            self._say("failed", "bold red", each, problem)
         worked = len(outcome.gone) + len(outcome.kept) + len(outcome.failed)
         self._progress.advance(self._bar, worked)
         now = time.monotonic()

@@ -28,16 +28,19 @@ def reindex(
     hashes: Annotated[
         bool,
         typer.Option(
-            "--hashes/--no-hashes", help="Read each file whose hash is not recorded, and record it."
+            "--hashes/--no-hashes",
+            help="Read each file whose hash is not recorded, and record it (default).",
+            show_default=False,
         ),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Lines of JSON instead of sentences.")] = False,
 ) -> int:
-    """Write down anew what the state database has to know of the store: sizes, hashes, times, pins, the feeds, and each
-    @v/list.
+    """Write down anew what the state database has to know of the store, and each @v/list.
 
-    For a database that was lost, or a store that came from elsewhere. What is recorded stays; interrupted, it goes on the next
-    time. It may run beside serve. What it hashes is not proven by that: verify does so.
+    That is sizes, hashes, times, pins and the feeds: for a database that was lost, or a store from elsewhere.
+
+    What is recorded stays; interrupted, it goes on the next time. It may run beside serve. What it hashes is not proven by that:
+    verify does so.
 
     The status is 1 if a file could not be read.
 

@@ -73,7 +73,7 @@ class Settings(BaseModel):
     socket_mode: Annotated[
         int | None,
         optional(parse_mode),
-        About("Listening", "Who may connect to the Unix socket, in octal; else the umask.", "660"),
+        About("Listening", "Who may connect to the Unix socket, in octal (660); else the umask.", "MODE"),
     ] = None
     public_url: Annotated[
         str | None,

@@ -83,7 +83,9 @@ def parse_store(value: object) -> Path | StoreURL:
             raise ValueError(f"nothing follows memory://; {_ALLOWED}")
         return StoreURL("memory://")
     if not _BUCKET.fullmatch(host):
-        raise ValueError(f'"{host}" can be no bucket; {_ALLOWED}')
+        raise ValueError(
+            f'"{host}" can be no bucket, whose name has 3 to 63 letters, digits and .-_; {_ALLOWED}'
+        )
     if not _PREFIX.fullmatch(parts.path) or {".", ".."} & set(parts.path.split("/")):
         raise ValueError(f"a prefix is of letters, digits and ._~+- between single slashes; {_ALLOWED}")
     return StoreURL(text.rstrip("/"))

@@ -84,7 +84,7 @@ class Bundle:
                     elif path.startswith("tile/"):
                         await database.tile(path)
                 except MirrorError as error:
-                    reason = " ".join(error.message.split())
+                    reason = error.line
                     done(Outcome(sumdb_name(name, path), Taken.REFUSED, reason=reason))
 
     async def lots(self) -> AsyncIterator[Lot | Stray]:

@@ -86,11 +86,11 @@ class Importer:
         except StorageError:
             raise
         except Unproven as error:
-            return Outcome(request.key, Taken.UNPROVEN, reason=_line(error))
+            return Outcome(request.key, Taken.UNPROVEN, reason=error.line)
         except MirrorError as error:
             if self._hand.lacks(lot.mv, kind):
-                return Outcome(request.key, Taken.STRAY, reason=_line(error))
-            return Outcome(request.key, Taken.REFUSED, reason=_line(error))
+                return Outcome(request.key, Taken.STRAY, reason=error.line)
+            return Outcome(request.key, Taken.REFUSED, reason=error.line)
         assert isinstance(answer, FileAnswer)
         return Outcome(request.key, Taken.IMPORTED, answer.file.size)
 
@@ -100,7 +100,3 @@ class Importer:
 
 def _ordered(lot: Lot) -> Iterator[FileKind]:
     return (kind for kind in IN_ORDER if kind in lot.files)
-
-
-def _line(error: MirrorError) -> str:
-    return " ".join(error.message.split())

@@ -188,7 +188,7 @@ class Pruning:
                 removed = await self._remove_version(left[0], before, whole=whole)
                 (outcome.gone if removed else outcome.kept).append(left.pop(0))
         except MirrorError as error:
-            outcome.failed += [(each, error.message) for each in left]
+            outcome.failed += [(each, error.line) for each in left]
         finally:
             if whole:
                 await self._derive(path)

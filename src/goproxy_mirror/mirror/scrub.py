@@ -206,7 +206,7 @@ class Scrub:
         except StorageError as error:
             if await self._storage.find(key) is None:
                 return None
-            return Checked(key, Verdict.UNREADABLE, _line(error), stored.size)
+            return Checked(key, Verdict.UNREADABLE, error.line, stored.size)
         except MirrorError as error:
             return await self._as_remembered(mv, kind, key, stored, record, error)
         await self._records.proved(key, proof)
@@ -222,7 +222,7 @@ class Scrub:
         error: MirrorError,
     ) -> Checked | None:
         """Nobody could be asked; but what was proven once must still have the hash that it had then."""
-        reason = _line(error)
+        reason = error.line
         proof = record.proof if record is not None else None
         if proof is None or not proof.by:
             return Checked(key, Verdict.UNPROVEN, reason, stored.size)
@@ -230,7 +230,7 @@ class Scrub:
             with disk_failures("read the file"):
                 hash_ = await asyncio.to_thread(_hash_of, kind, stored.path)
         except StorageError as failure:
-            return Checked(key, Verdict.UNREADABLE, _line(failure), stored.size)
+            return Checked(key, Verdict.UNREADABLE, failure.line, stored.size)
         except InvalidZip as failure:
             hash_ = f"none ({failure.message})"
         if hash_ != proof.hash:
@@ -253,7 +253,7 @@ class Scrub:
         except StorageError as error:
             if await self._storage.find(key) is None:
                 return None
-            return Checked(key, Verdict.UNREADABLE, _line(error), stored.size)
+            return Checked(key, Verdict.UNREADABLE, error.line, stored.size)
         problem = self._problem_of_info(mv, body)
         if problem is not None:
             return await self._take_out(mv, FileKind.INFO, key, stored, f"{mv}.info: {problem}")
@@ -312,7 +312,7 @@ class Scrub:
             self._catalog.changed(path)
             await self._catalog.derive(path)
         except StorageError as error:
-            done(Checked(key, Verdict.UNREADABLE, _line(error)))
+            done(Checked(key, Verdict.UNREADABLE, error.line))
         else:
             done(Checked(key, Verdict.DERIVED, "it did not name the versions that are stored"))
 
@@ -338,7 +338,3 @@ def _hash_of(kind: FileKind, file: Path) -> str:
 def _read(file: Path, most: int) -> bytes:
     with file.open("rb") as opened:
         return opened.read(most)
-
-
-def _line(error: MirrorError) -> str:
-    return " ".join(error.message.split())

@@ -107,7 +107,7 @@ class Trials:
             answer.word, answer.reason = await self._judged(path, answer.asked, error)
         except MirrorError as error:
             answer.word = next((word for kind, word in _WORDS if isinstance(error, kind)), Word.FAILED)
-            answer.reason = _line(error)
+            answer.reason = error.line
         return answer
 
     async def _ask(self, path: ModulePath, candidate: Candidate, answer: _Answer) -> None:
@@ -149,8 +149,8 @@ class Trials:
             try:
                 await self._verifier.vouched(ModuleVersion(path, asked))
             except MirrorError as fault:
-                return Word.UNPROVEN, _line(fault)
-        return Word.LIED, _line(error)
+                return Word.UNPROVEN, fault.line
+        return Word.LIED, error.line
 
     async def _elsewhere(self, path: ModulePath, others: Sequence[Source]) -> Sequence[Version]:
         try:
@@ -193,7 +193,3 @@ def _trial(place: Place, answer: _Answer) -> Trial:
 
 def _named(versions: Sequence[Version]) -> str:
     return ", ".join(map(str, versions))
-
-
-def _line(error: MirrorError) -> str:
-    return " ".join(error.message.split())

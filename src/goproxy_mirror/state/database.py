@@ -111,7 +111,7 @@ class Database:
                 self._failure, self._again = error, time.monotonic() + _REST
             raise
         except TimeoutError:
-            silent = ServerDown("the state database does not answer; what is stored is served without it")
+            silent = ServerDown("the state database does not answer in time")
             self._failure, self._again = silent, time.monotonic() + _REST
             await asyncio.to_thread(self._abort)
             raise silent from None

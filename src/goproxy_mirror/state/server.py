@@ -260,6 +260,11 @@ def explained_server(error: psycopg.Error) -> StorageError:
     if not state and '" does not exist' in said:
         kind = "28" if 'role "' in said else "3D000"
         return StorageError(_REFUSED[kind])
+    meaningless = said.removeprefix("connection is bad: ")
+    if not state and meaningless.startswith(
+        "invalid "
+    ):  # a value that libpq itself refuses, such as sslmode=maybe
+        return StorageError(f"the state database cannot be connected to as its URL says: {meaningless}")
     if not state and (isinstance(error, psycopg.ProgrammingError) or "SSL was required" in said):
         return StorageError(
             f"the state database cannot be connected to as its URL says: {said.rpartition(': ')[2]}"
@@ -272,9 +277,6 @@ def explained_server(error: psycopg.Error) -> StorageError:
         or state == _CUT_OFF
         or isinstance(error, psycopg.InterfaceError)
     ):
-        log.warning("the state database is down", reason=said, code=state or None)
-        return ServerDown(
-            "the state database cannot be reached, or is not ready; what is stored is served without it"
-            + (f" ({state})" if state else "")
-        )
+        log.warning("the state database is down", reason=f"{said} ({state})" if state else said)
+        return ServerDown("the state database cannot be reached, or is not ready", detail=said)
     return StorageError(f"the state database failed ({state}: {said})")

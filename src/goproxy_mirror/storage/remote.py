@@ -228,7 +228,7 @@ class Remote:
         with _told("list"):
             pages = self._reads.list(folder or None, chunk_size=1000)
         while True:
-            with _told(f"list {folder}"):
+            with _told(f"list {folder}" if folder else "list what it holds"):
                 try:
                     async with asyncio.timeout(self.limits.answer):
                         page = await anext(pages)

@@ -48,7 +48,7 @@ async def _trouble(check: Callable[[], Awaitable[None]]) -> str:
         async with asyncio.timeout(_PATIENCE):
             await check()
     except MirrorError as failure:
-        return " ".join(failure.message.split())
+        return failure.line
     except TimeoutError:
         return "the disk, the object store or the database does not answer in time"
     return ""

@@ -188,7 +188,9 @@ def _bucket(source: str) -> StoreURL | None:
     try:
         found = parse_store(source)
     except ValueError as error:
-        raise SettingError(f'import: "{source}": {error}') from None
+        raise SettingError(
+            f'import: "{source}": {error}; or a bundle, and the https:// URL of a server with an index'
+        ) from None
     return found if isinstance(found, StoreURL) else None
 
 
