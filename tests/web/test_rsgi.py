@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,6 +13,7 @@ from structlog.testing import capture_logs
 from goproxy_mirror.errors import SourceUnavailable, StorageError
 from goproxy_mirror.web.routes import Site
 from goproxy_mirror.web.rsgi import App
+from goproxy_mirror.web.services import Services
 from tests.fakes.services import FakeWorld
 from tests.web.edge import Edge, running_edge
 from tests.world.polling import eventually
@@ -79,6 +82,27 @@ async def test_services_that_do_not_open() -> None:
     with pytest.raises(StorageError, match="the store is not there"):
         await app.start()
     await app.stop()
+
+
+async def test_interrupt_while_services_close(world: FakeWorld) -> None:
+    """An interrupt is no failure of the services: nothing is in the log. What they raise themselves is."""
+
+    @asynccontextmanager
+    async def opened(failure: Exception | None) -> AsyncIterator[Services]:
+        async with world.open() as services:
+            yield services
+        if failure is not None:
+            raise failure
+
+    for failure, said in ((None, []), (StorageError("lost"), ["the services of this worker have failed"])):
+        with capture_logs() as events:
+            app = App(lambda failure=failure: opened(failure), Site("x"))  # type: ignore[misc]
+            await app.start()
+            assert app.life is not None
+            if failure is None:
+                app.life.cancel()
+            await app.stop()
+        assert [event["event"] for event in events] == said
 
 
 def test_answers_in_parallel(edge: Edge) -> None:

@@ -68,10 +68,10 @@ class App:
                 opened.set_result(None)
                 await self._ending.wait()
         except BaseException as failure:
-            if opened.done():
+            if not opened.done():
+                opened.set_exception(failure)
+            elif isinstance(failure, Exception):  # an interrupt is no failure of theirs
                 log.exception("the services of this worker have failed")
-                return
-            opened.set_exception(failure)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self.start())
