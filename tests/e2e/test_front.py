@@ -9,7 +9,7 @@ import signal
 import socket
 import sqlite3
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -274,6 +274,32 @@ def test_it_stands_where_we_would(
         finally:
             server.stop()
     assert not address.exists()
+
+
+class FewFiles(Server):
+    """A server that may hold few files open, as may what it starts."""
+
+    def command(self) -> Sequence[str]:
+        return "sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *super().command()
+
+
+@pytest.mark.skipif(program_of("nginx") is None, reason="nginx is not installed")
+def test_files_that_are_kept_open_leave_room_for_clients(tmp_path: Path) -> None:
+    """More files are sent than may be open at a time: each is sent, and new clients are let in."""
+    server = FewFiles(tmp_path, "--front", "nginx", "--upstream", "off", "--vulndb", "off")
+    folder = server.store / "x.test/m/@v"
+    folder.mkdir(parents=True)
+    for number in range(400):
+        (folder / f"v1.0.{number}.mod").write_bytes(b"module x.test/m\n")
+    with server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        for number in range(400):
+            connection.request("GET", f"/x.test/m/@v/v1.0.{number}.mod")
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, b"module x.test/m\n")
+        connection.close()
+        assert all(server.get("/x.test/m/@v/v1.0.0.mod").status == 200 for _ in range(20))
+    assert "Too many open files" not in server.log()
 
 
 def test_what_nobody_has_proven_is_not_given_away(

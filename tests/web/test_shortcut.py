@@ -73,9 +73,26 @@ def test_what_is_not_answered_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gone_on == watchers[1:]
 
 
-def test_no_place_for_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that hands requests over in another way, with more or other things, still gets all of them."""
+    gone_on: list[tuple[object, ...]] = []
+    monkeypatch.setattr(_futures, "_cbsched_aioschedule", lambda *_: lambda *handed: gone_on.append(handed))
+    answering_at_once(lambda _scope, _wire: True)
+    schedule = _futures._cbsched_aioschedule(None, None, None)  # type: ignore[no-untyped-call]
+    schedule("scope", "proto")
+    schedule()
+    assert gone_on == [("scope", "proto"), ()]
+
+
+@pytest.mark.parametrize("missing", ["name", "module"])
+def test_no_place_for_it(
+    missing: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A version of the server below that has no place for it serves all the same, and the log says what is missing."""
-    monkeypatch.delattr(_futures, "_cbsched_aioschedule")
-    with caplog.at_level(logging.WARNING):
+    if missing == "name":
+        monkeypatch.delattr(_futures, "_cbsched_aioschedule")
+    else:
+        monkeypatch.setitem(sys.modules, "granian._futures", None)
+    with caplog.at_level(logging.INFO):
         answering_at_once(lambda _scope, _wire: True)
     assert "through the event loop" in caplog.text

@@ -40,6 +40,8 @@ FORKED = sys.platform == "linux"
 """Whether workers begin with what this process has imported."""
 _SPARE_FILES = 512
 """Open files that a worker needs for its other work, beside one for every connection."""
+_KEPT_OPEN = 16384
+"""Files that a front holds open at most, to send them again; it and its connections share what it may open."""
 _HEADER_BUFFER = 64 * 1024
 _BACKLOG = 4096
 """Connections that may wait to be taken: a herd that comes at once waits here, and not for its own retries."""
@@ -114,7 +116,8 @@ def _serve_behind(
         tls=options.tls,
         drain=options.drain,
         processes=options.workers,
-        connections=_connections(options.connections),
+        connections=_connections(min(options.connections, _open_files() // 2)),
+        kept_open=max(16, min(_KEPT_OPEN, _open_files() // 2 - 64)),
     )
     with prepared(chosen, plan, options.unix_socket) as front:
         behind = replace(options, unix_socket=front.workers, unix_socket_mode=0o600, tls=None, front=None)
@@ -253,9 +256,14 @@ def _settings(options: ServerOptions) -> dict[str, Any]:
 
 
 def _connections(wanted: int) -> int:
-    """As many connections as are wanted, and as open files allow; raises the soft limit to the hard one first."""
+    """As many connections as are wanted, and as open files allow."""
+    return max(64, min(wanted, _open_files() - _SPARE_FILES))
+
+
+def _open_files() -> int:
+    """How many files a process may hold open; raises the soft limit to the hard one first."""
     if sys.platform == "win32":
-        return wanted
+        return sys.maxsize
     import resource  # noqa: PLC0415 (POSIX only)
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -263,9 +271,7 @@ def _connections(wanted: int) -> int:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-    if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(64, min(wanted, soft - _SPARE_FILES))
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _name(options: ServerOptions, address: Address | None) -> str:

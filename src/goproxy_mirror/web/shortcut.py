@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
-
-from granian import _futures
 
 from goproxy_mirror.web.wire import Scope, Wire
 
 log = logging.getLogger(__name__)
 
 AnswerAtOnce = Callable[[Scope, Wire], bool]
+_MODULE = "granian._futures"
 _PLACE = "_cbsched_aioschedule"
 """Makes the function to which a request is handed: for a loop, its context, and the application."""
 
@@ -26,24 +26,29 @@ _PLACE = "_cbsched_aioschedule"
 def answering_at_once(answer: AnswerAtOnce) -> None:
     """Have `answer` asked first about every request of this process, outside the event loop; where it says False, or fails,
     the request goes on as ever. For a worker process, before it serves."""
-    make = getattr(_futures, _PLACE, None)
-    if make is None:
-        log.warning("every hit goes through the event loop: this version of Granian offers no way past it")
+    try:
+        module = import_module(_MODULE)
+    except ImportError:
+        module = None
+    make = getattr(module, _PLACE, None)
+    if not callable(make):
+        log.info("every hit goes through the event loop: this version of Granian offers no way past it")
         return
 
     def made(*arguments: Any, **named: Any) -> Any:
         return _with_shortcut(answer, make(*arguments, **named))
 
-    setattr(_futures, _PLACE, made)
+    setattr(module, _PLACE, made)
 
 
-def _with_shortcut(answer: AnswerAtOnce, long_way: Callable[[Any], None]) -> Callable[[Any], None]:
-    def schedule(watcher: Any) -> None:
+def _with_shortcut(answer: AnswerAtOnce, long_way: Callable[..., Any]) -> Callable[..., Any]:
+    def schedule(*handed: Any) -> Any:
         try:
+            watcher = handed[0]
             if answer(watcher.scope, watcher.proto):
-                return
+                return None
         except Exception:
             log.debug("not answered at once", exc_info=True)
-        long_way(watcher)
+        return long_way(*handed)
 
     return schedule

@@ -36,6 +36,8 @@ Kind = Literal["nginx", "caddy"]
 _LONGEST_SOCKET_PATH = 103
 _TEST = 30.0
 _READ = 1 << 16
+_READS = 4
+"""How often its words are read in a row: under load it says more than we can hand on, and we have to listen for our own end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,8 @@ class Front:
     def _read(self) -> None:
         assert self._companion is not None
         with contextlib.suppress(BlockingIOError):
-            while said := os.read(self._companion.output, _READ):
-                self._sayings.take(said)
+            for _ in range(_READS):
+                self._sayings.take(os.read(self._companion.output, _READ))
 
     def _nginx(self) -> tuple[str, ...]:
         config = str(self._folder / "configuration")

@@ -38,6 +38,7 @@ class Plan:
 
     `root` is the folder in which a URL path is looked up, and `workers` our address behind the front: a Unix socket's path,
     or `host:port`. `doubted` are paths that only we may answer. Where `socket` is set, it takes the place of `address`.
+    `connections` and `kept_open` bound what one of its processes holds open: the latter are files that are sent again and again.
     """
 
     root: Path
@@ -51,6 +52,7 @@ class Plan:
     drain: float = 60.0
     processes: int = 1
     connections: int = 1024
+    kept_open: int = 256
     log_hits: bool = False
 
     @property
