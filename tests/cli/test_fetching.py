@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from goproxy_mirror.cli.fetching import Fetcher, Outcome
-from goproxy_mirror.cli.report import Report
+from goproxy_mirror.cli.fetchreport import FetchReport
 from goproxy_mirror.cli.wanted import ONLY_MOD, Wanted, from_argument
 from goproxy_mirror.errors import NotFound, SourceUnavailable
 from goproxy_mirror.mirror.answers import FileAnswer, TextAnswer
@@ -157,7 +157,7 @@ async def test_parallelism_is_bounded(tmp_path: Path) -> None:
 def test_report() -> None:
     """One line for each module, and a summary."""
     out = io.StringIO()
-    with Report(3, Console(file=out, width=200)) as report:
+    with FetchReport(3, Console(file=out, width=200)) as report:
         report.done(Outcome("a.example/one@v1.0.0", 2_000_000, ("https://a.example", "https://b.example")))
         report.done(Outcome("a.example/two@v1.0.0", 500))
         report.done(Outcome("a.example/[three]@latest", problem="nobody could say"))

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from goproxy_mirror import __version__
-from goproxy_mirror.cli.movereport import Counter, end_on_sigterm
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
-from goproxy_mirror.cli.plain import files, size
+from goproxy_mirror.cli.plain import amount, files, size
+from goproxy_mirror.cli.progress import ProgressLine, end_on_sigterm
 from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.config import Loaded, Settings
 from goproxy_mirror.errors import SettingError, StorageError
@@ -54,10 +54,10 @@ async def _backup(settings: Settings, *, compress: bool) -> int:
 
     end_on_sigterm()
     async with app.open_backup(settings) as opened:
-        with Counter("backing up") as counter, Outflow(sys.stdout.fileno()) as out:
+        with ProgressLine("backup", "backing up") as progress, Outflow(sys.stdout.fileno()) as out:
             written = await opened.write(
                 out,
-                lambda so_far: counter.show(so_far.files, so_far.bytes),
+                lambda so_far: progress.show(amount(so_far.files, so_far.bytes)),
                 made_by=f"goproxy-mirror {__version__}",
                 compress=compress,
             )
@@ -104,14 +104,14 @@ async def _restore(settings: Settings, *, merge: bool) -> int:
     def refused(name: str, reason: str) -> None:
         nonlocal refusals
         refusals += 1
-        counter.say(f"refused  {name}: {reason}")
+        progress.say(f"refused  {name}: {reason}")
 
     async with app.open_restore(settings) as opened:
-        with Counter("restoring") as counter, Inflow(sys.stdin.fileno()) as stream:
+        with ProgressLine("restore", "restoring") as progress, Inflow(sys.stdin.fileno()) as stream:
             try:
                 done = await opened.read(
                     stream,
-                    lambda so_far: counter.show(so_far.files + so_far.here, so_far.bytes),
+                    lambda so_far: progress.show(amount(so_far.files + so_far.here, so_far.bytes)),
                     refused,
                     merge=merge,
                 )

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goproxy_mirror import __version__
-from goproxy_mirror.cli.movereport import Counter, end_on_sigterm
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
-from goproxy_mirror.cli.plain import files, size
+from goproxy_mirror.cli.plain import amount, files, size
+from goproxy_mirror.cli.progress import ProgressLine, end_on_sigterm
 from goproxy_mirror.cli.projects import Project, missing_folders, projects_of
 from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.cli.wanted import Wanted, from_argument, from_go_sum
@@ -118,25 +118,25 @@ async def _export(
 
     end_on_sigterm()
     failures: dict[str, str] = {}
-    fetched = amount = 0
+    fetched = size_ = 0
 
     def failed(name: str, error: MirrorError) -> None:
         if name not in failures:
             failures[name] = error.line
-            counter.say(f"failed  {name}: {failures[name]}")
+            progress.say(f"failed  {name}: {failures[name]}")
 
     def left_out(name: str, error: MirrorError) -> None:
         """No build needs it, and a module that is gone from the world often stands in somebody's go.mod still."""
-        counter.say(f"left out  {name}: {' '.join(error.message.split())}")
+        progress.say(f"left out  {name}: {' '.join(error.message.split())}")
 
     def done(bytes_: int) -> None:
-        nonlocal fetched, amount
-        fetched, amount = fetched + 1, amount + bytes_
-        counter.show(fetched, amount)
+        nonlocal fetched, size_
+        fetched, size_ = fetched + 1, size_ + bytes_
+        progress.show(amount(fetched, size_))
 
     with _place(file) as out:
         async with app.open_export(settings) as opened:
-            with Counter("gathering") as counter:
+            with ProgressLine("export", "gathering") as progress:
                 gathering = Gathering(opened.journey, opened.exporter, failed)
                 needed, spare = await gathering.all(globs, wanted, listed, projects)
                 keys = await opened.exporter.fetch(needed, done, failed)
@@ -148,7 +148,7 @@ async def _export(
                 )
             shown = await asyncio.to_thread(opened.shown.read)
             made_by = f"goproxy-mirror {__version__}"
-            with Counter("writing the bundle"):
+            with ProgressLine("export", "writing the bundle"):
                 mvs = gathering.proven_by(keys)
                 written = await opened.exporter.write(out, keys, mvs, shown, made_by=made_by)
             await asyncio.to_thread(opened.shown.add, written.sizes)

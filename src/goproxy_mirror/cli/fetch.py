@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from goproxy_mirror.cli.fetchreport import FetchReport
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
-from goproxy_mirror.cli.report import Report
 from goproxy_mirror.cli.run import for_one_command
 from goproxy_mirror.cli.wanted import Wanted, from_argument, from_go_mod, from_go_sum, once
 from goproxy_mirror.config import Loaded, Settings
@@ -60,6 +60,6 @@ async def _fetch(settings: Settings, wanted: list[Wanted]) -> int:
     from goproxy_mirror.cli.fetching import Fetcher  # noqa: PLC0415
 
     async with app.open_services(settings) as services:
-        with Report(len(wanted)) as report:
+        with FetchReport(len(wanted)) as report:
             await Fetcher(services.modules, parallel=settings.parallel_fetches).fetch(wanted, report.done)
     return 1 if report.failed else 0

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from goproxy_mirror.cli.movereport import ImportReport, end_on_sigterm
+from goproxy_mirror.cli.importreport import ImportReport
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
+from goproxy_mirror.cli.progress import end_on_sigterm
 from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.config import Loaded, Settings
 from goproxy_mirror.errors import MirrorError, SettingError

@@ -51,6 +51,11 @@ def files(count: int) -> str:
     return "1 file" if count == 1 else f"{count:,} files"
 
 
+def amount(count: int, size_: int, expected: int | None = None) -> str:
+    """So many files with so many bytes in all, of as many files as are expected."""
+    return f"{f'{count:,} of {files(expected)}' if expected else files(count)}, {size(size_)}"
+
+
 def size(count: int) -> str:
     """Bytes as people read them."""
     return decimal(count)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import sys
-import time
 from types import TracebackType
 from typing import Self
 
-import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from goproxy_mirror.cli.plain import at, day, say_json, size, versions
+from goproxy_mirror.cli.progress import ProgressLine
 from goproxy_mirror.mirror.pruning import Chosen, Outcome, Plan
 from goproxy_mirror.ports import StoreSize
 
 _DAY = 86400.0
-_EVERY = 30.0
-"""Seconds between two lines on the progress where there is no terminal."""
 
 
 class PruneReport:
@@ -41,19 +37,8 @@ class PruneReport:
         self._removing = removing
         self._json = as_json
         self._gone = self._kept = self._freed = 0
-        self._told = time.monotonic()
         self._out = out or Console(highlight=False)
-        self._err = err or Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            TextColumn("removing"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._err,
-            transient=True,
-            disable=not self._err.is_terminal or not removing,
-        )
-        self._bar = self._progress.add_task("removing", total=plan.versions)
+        self._progress = ProgressLine("prune", "removing", total=plan.versions, shown=removing, err=err)
 
     def would_go(self, chosen: Chosen) -> None:
         """Show what would be removed."""
@@ -71,15 +56,8 @@ class PruneReport:
         for each, problem in outcome.failed:
             self.failed += 1
             self._say("failed", "bold red", each, problem)
-        worked = len(outcome.gone) + len(outcome.kept) + len(outcome.failed)
-        self._progress.advance(self._bar, worked)
-        now = time.monotonic()
-        if not self._err.is_terminal and now - self._told >= _EVERY:
-            self._told = now
-            total = versions(self._plan.versions)
-            typer.echo(
-                f"goproxy-mirror: prune: {self._gone + self._kept + self.failed:,} of {total}", err=True
-            )
+        worked = self._gone + self._kept + self.failed
+        self._progress.show(f"{worked:,} of {versions(self._plan.versions)}", worked)
 
     def _say(self, word: str, style: str, chosen: Chosen, reason: str = "") -> None:
         if self._json:
@@ -97,18 +75,16 @@ class PruneReport:
         about = reason or f"{size(chosen.size)}, here since {day(chosen.seen)}{unused}"
         what = ".zip" if self._plan.rules.zips_only else ""
         line = Text.assemble((f"{word:<9}", style), f"{chosen.name}{what}: {about}")
-        # Where both are the same terminal, the line belongs above the bar.
-        both = self._err.is_terminal and self._out.is_terminal
-        (self._progress.console if both else self._out).print(line, soft_wrap=True)
+        self._progress.say(line, self._out)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._progress.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._progress.__exit__(kind, error, trace)
         if self._json:
             self._say_json()
         else:

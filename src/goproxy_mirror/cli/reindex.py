@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import TracebackType
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress as Bar
-from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from goproxy_mirror.cli.movereport import end_on_sigterm
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
 from goproxy_mirror.cli.plain import files, say_json, size, versions
+from goproxy_mirror.cli.progress import ProgressLine, end_on_sigterm
 from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.config import Loaded, Settings
 from goproxy_mirror.mirror.reindexing import Progress
-
-_EVERY = 30.0
-"""Seconds between two lines on the progress where there is no terminal."""
 
 
 @with_settings(*NOT_LISTENING)
@@ -73,17 +68,8 @@ class _Report:
     def __init__(self, *, as_json: bool) -> None:
         self.problems = 0
         self._json = as_json
-        self._began = self._said = time.monotonic()
-        self._err = Console(stderr=True, highlight=False)
-        self._bar = Bar(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            console=self._err,
-            transient=True,
-            disable=not self._err.is_terminal,
-        )
-        self._task = self._bar.add_task("reindexing", total=None)
+        self._began = time.monotonic()
+        self._line = ProgressLine("reindex", "reindexing")
 
     def told(self, progress: Progress) -> None:
         """Show how far it has come."""
@@ -92,21 +78,19 @@ class _Report:
             if self._json:
                 say_json({"verdict": "unreadable", "reason": progress.problem})
             else:
-                self._err.print(f"unreadable  {progress.problem}", soft_wrap=True, markup=False)
+                self._line.say(f"unreadable  {progress.problem}")
             return
         text = f"{files(progress.files)} looked at, {progress.recorded:,} recorded, {progress.fed:,} entered"
-        self._bar.update(self._task, description=text)
-        now = time.monotonic()
-        if not self._err.is_terminal and now - self._said >= _EVERY:
-            self._said = now
-            typer.echo(f"goproxy-mirror: reindex: {text}", err=True)
+        self._line.show(text)
 
     def __enter__(self) -> _Report:
-        self._bar.start()
+        self._line.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._line.__exit__(kind, error, trace)
 
     def summary(self, done: Progress) -> None:
         """Say what was done."""

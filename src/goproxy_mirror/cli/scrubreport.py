@@ -8,16 +8,12 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
-import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from goproxy_mirror.cli.plain import date, files, say_json, size
+from goproxy_mirror.cli.progress import ProgressLine
 from goproxy_mirror.mirror.scrub import Checked, Verdict
-
-_EVERY = 30.0
-"""Seconds between two lines on the progress where there is no terminal."""
 
 _STYLES = {
     Verdict.QUARANTINED: "bold red",
@@ -46,19 +42,9 @@ class ScrubReport:
         self._went_on = went_on
         self._counts: Counter[Verdict] = Counter()
         self._size = 0
-        self._began = self._told = time.monotonic()
+        self._began = time.monotonic()
         self._out = out or Console(highlight=False)
-        self._err = err or Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            TextColumn("verifying"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._err,
-            transient=True,
-            disable=not self._err.is_terminal,
-        )
-        self._bar = self._progress.add_task("verifying", total=total)
+        self._progress = ProgressLine("verify", "verifying", total=total, err=err)
 
     @property
     def quarantined(self) -> int:
@@ -73,11 +59,9 @@ class ScrubReport:
         """Show one more."""
         self._counts[checked.verdict] += 1
         self._size += checked.size if checked.verdict is not Verdict.SKIPPED else 0
-        if checked.verdict not in {Verdict.DERIVED, Verdict.FOREIGN}:
-            self._progress.advance(self._bar)
         if checked.verdict in _STYLES:
             self._say(checked)
-        self._tell()
+        self._progress.show(f"{self._looked_at:,} of {files(self._total)}", self._looked_at)
 
     def _say(self, checked: Checked) -> None:
         if self._json:
@@ -85,15 +69,7 @@ class ScrubReport:
             return
         word = checked.verdict.value
         line = Text.assemble((f"{word:<12}", _STYLES[checked.verdict]), f"{checked.key}: {checked.reason}")
-        # Where both are the same terminal, the line belongs above the bar.
-        console = self._progress.console if self._err.is_terminal and self._out.is_terminal else self._out
-        console.print(line, soft_wrap=True)
-
-    def _tell(self) -> None:
-        now = time.monotonic()
-        if not self._err.is_terminal and now - self._told >= _EVERY:
-            self._told = now
-            typer.echo(f"goproxy-mirror: verify: {self._looked_at:,} of {files(self._total)}", err=True)
+        self._progress.say(line, self._out)
 
     @property
     def _looked_at(self) -> int:
@@ -102,16 +78,14 @@ class ScrubReport:
     def __enter__(self) -> Self:
         if self._went_on is not None and not self._json:
             since = date(self._went_on)
-            self._err.print(
-                f"Going on with the run that began at {since}; --anew begins anew.", soft_wrap=True
-            )
-        self._progress.start()
+            self._progress.say(f"Going on with the run that began at {since}; --anew begins anew.")
+        self._progress.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._progress.__exit__(kind, error, trace)
         if self._json:
             self._say_json()
         else:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from goproxy_mirror.cli.movereport import end_on_sigterm
 from goproxy_mirror.cli.options import NOT_LISTENING, with_settings
+from goproxy_mirror.cli.progress import end_on_sigterm
 from goproxy_mirror.cli.run import quietly
 from goproxy_mirror.cli.scrubreport import ScrubReport
 from goproxy_mirror.config import Loaded, Settings

@@ -7,35 +7,27 @@ from typing import Self
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from goproxy_mirror.cli.fetching import Outcome
+from goproxy_mirror.cli.progress import ProgressLine
 
 
-class Report:
+class FetchReport:
     """Shows outcomes as they come; the bar is seen at a terminal only, and gone at the end."""
 
     def __init__(self, total: int, console: Console | None = None) -> None:
         self.failed = 0
         self._total = total
-        self._fetched = 0
+        self._done = self._fetched = 0
         self._size = 0
         self._console = console or Console(highlight=False)
-        self._progress = Progress(
-            TextColumn("fetching"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._bar = self._progress.add_task("fetching", total=total)
+        self._progress = ProgressLine("fetch", "fetching", total=total)
 
     def done(self, outcome: Outcome) -> None:
         """Show one more."""
-        self._progress.advance(self._bar)
+        self._done += 1
+        self._progress.show(f"{self._done:,} of {_modules(self._total)}", self._done)
         if outcome.problem is not None:
             self.failed += 1
             self._print("failed", "bold red", f"{outcome.name}: {outcome.problem}")
@@ -50,22 +42,25 @@ class Report:
 
     def _print(self, word: str, style: str, text: str) -> None:
         line = Text.assemble((f"{word:<8}", style), text)
-        self._progress.console.print(line, soft_wrap=True)
+        self._progress.say(line, self._console)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._progress.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._progress.__exit__(kind, error, trace)
         if kind is None:
             here = self._total - self._fetched - self.failed
-            modules = "1 module" if self._total == 1 else f"{self._total} modules"
             parts = (
                 f"{self._fetched} fetched ({decimal(self._size)})",
                 f"{here} here already",
                 f"{self.failed} failed",
             )
-            self._console.print(f"{modules}: {', '.join(parts)}", soft_wrap=True)
+            self._console.print(f"{_modules(self._total)}: {', '.join(parts)}", soft_wrap=True)
+
+
+def _modules(count: int) -> str:
+    return "1 module" if count == 1 else f"{count:,} modules"
