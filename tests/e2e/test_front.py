@@ -268,7 +268,9 @@ def test_it_stands_where_we_would(
             for each in front.children()["ours"]:
                 os.kill(each, signal.SIGCONT)
             if server is secure:
-                assert f"https://127.0.0.1:{secure.port}/go.proxy" in answered(connect(), "/go.proxy/").text
+                page = answered(connect(), "/go.proxy/")
+                assert f"https://127.0.0.1:{secure.port}/go.proxy" in page.text
+                assert "alt-svc" not in page.headers, "nobody was told of a UDP port"
             else:
                 assert address.stat().st_mode & 0o777 == 0o600
         finally:

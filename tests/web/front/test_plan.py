@@ -41,7 +41,7 @@ def test_only_published_files_are_given_away(path: str, given: bool) -> None:
     assert not re.search(PLAN.file, path)
 
 
-@pytest.mark.parametrize("path", ['a"b', "a$b", "a{b", "a\\b", "a\nb", "a`b"])
+@pytest.mark.parametrize("path", ['a"b', "a$b", "a{b", "a\\b", "a\nb", "a`b", "a\udcffb"])
 def test_a_path_that_means_something_else_there_is_refused(path: str) -> None:
     """Nothing that a configuration file reads as more than a name gets into one."""
     with pytest.raises(SettingError, match="configuration of a web server"):

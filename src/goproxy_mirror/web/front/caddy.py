@@ -22,6 +22,7 @@ def configuration(plan: Plan, folder: Path) -> str:
         f"\t\tlevel {'INFO' if plan.log_hits else 'WARN'}",
         "\t}",
         "\tservers {",
+        "\t\tprotocols h1 h2",  # the third would open a UDP port of which nobody was told
         "\t\ttimeouts {",
         "\t\t\tread_header 30s",
         "\t\t\tidle 75s",
@@ -81,7 +82,7 @@ def site(plan: Plan, name: str | None = None) -> str:
         "\t\timport goproxy_mirror",
         "\t}",
         "\thandle_errors {",
-        "\t\t@missing vars {http.error.status_code} 400 403 404",
+        "\t\t@missing vars {http.error.status_code} 400 403 404 500",
         "\t\thandle @missing {",
         "\t\t\timport goproxy_mirror",
         "\t\t}",

@@ -28,7 +28,7 @@ the whole file, also that it may be kept for ever. The go command sends none of 
 MOST_DOUBTED = 1000
 """Files that are named to a front as not to be given away; it looks through them for each request."""
 
-_QUOTABLE = re.compile(r"[^\"$`{}\\\x00-\x1f\x7f]+")
+_QUOTABLE = re.compile(r"[^\"$`{}\\\x00-\x1f\x7f\ud800-\udfff]+")
 _SPARE = 60.0
 
 
@@ -72,6 +72,6 @@ def quoted(value: Path | str) -> str:
     if not _QUOTABLE.fullmatch(text):
         raise SettingError(
             f"front: the path {text!a} cannot be written into the configuration of a web server; allowed are paths without "
-            'quotes, backslashes, braces, "$" and control characters'
+            'quotes, backslashes, braces, "$" and control characters, in UTF-8'
         )
     return f'"{text}"'
