@@ -20,6 +20,8 @@ from tests.world.server import Server
 from tests.world.store import damaged_files
 from tests.world.sumdb import SumDB, mount
 from tests.world.upstream import Upstream
+from tests.world.zips import contents as zip_contents
+from tests.world.zips import write_zip
 
 CAPITAL = "github.com/!burnt!sushi/toml/@v/v0.3.1"
 
@@ -156,6 +158,20 @@ def test_private_modules(world: Importing, modules: Modules, tmp_path: Path) -> 
     three = {name: body for name, body in files(modules).items() if name.startswith(f"{key}.")}
     source = written(tmp_path / "source", three)
     assert private.run("import", str(source), data=tmp_path / "data").status == 0
+    before = contents(tmp_path / "data" / "store")
+    other = written(tmp_path / "other", three)
+    (other / f"{key}.zip").unlink()
+    prefix = f"{MOD}@{MOD_VERSIONS[0]}"
+    write_zip(other / f"{key}.zip", prefix, zip_contents(three[f"{key}.zip"], prefix))
+    assert (other / f"{key}.zip").read_bytes() != three[f"{key}.zip"]
+    again = private.run("import", str(other), data=tmp_path / "data")
+    assert (again.status, b"3 here already, 0 refused" in again.out) == (0, True), again.text
+    # What differs is told, whichever file it is, and nothing is overwritten.
+    written(other, {f"{key}.mod": three[f"{key}.mod"] + b"\n// changed\n"})
+    write_zip(other / f"{key}.zip", prefix, {"go.mod": b"module golang.org/x/mod\n"})
+    conflict = private.run("import", str(other), data=tmp_path / "data")
+    assert (conflict.status, conflict.out.count(b"another file is published here")) == (1, 2), conflict.text
+    assert contents(tmp_path / "data" / "store") == before
     (tmp_path / "data" / "store" / f"{key}.mod").unlink()
     written(source, {f"{key}.mod": three[f"{key}.mod"] + b"\n// changed\n"})
     done = private.run("import", str(source), data=tmp_path / "data")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror.errors import NotFound, SourceUnavailable
-from goproxy_mirror.ports.moving import Lot, Stray
+from goproxy_mirror.ports.moving import Lot, Outcome
 from goproxy_mirror.sources.trees import lots_of
 from goproxy_mirror.storage.remote import Remote
 from goproxy_mirror.storage.tree import BucketTree
@@ -51,7 +51,7 @@ async def test_lots(layout: str | None, modules: dict[str, int], tmp_path: Path)
     found = [lot async for lot in lots_of(bucket, layout)]  # type: ignore[arg-type]
     lots = {str(lot.mv.path): lot for lot in found if isinstance(lot, Lot)}
     assert {path: len(lot.files) for path, lot in lots.items()} == modules
-    strays = {lot.name for lot in found if isinstance(lot, Stray)}
+    strays = {lot.name for lot in found if isinstance(lot, Outcome)}
     assert strays == (set() if layout == "athens" else {"Not A Module/@v"})
     for path, lot in lots.items():
         for kind, file in lot.files.items():

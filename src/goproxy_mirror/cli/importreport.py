@@ -90,7 +90,12 @@ class ImportReport:
         if count[Taken.ALONE]:
             parts.append(f"{count[Taken.ALONE]:,} .info left out that have no .mod")
         if count[Taken.STRAY]:
-            parts.append(f"{count[Taken.STRAY]:,} passed over")
+            parts.append(f"{count[Taken.STRAY]:,} that can be no module's passed over (--json names them)")
         self._out.print(f"{files(count.total())}: {', '.join(parts)}", soft_wrap=True)
+        if self.whole and not count.total():
+            self._out.print(
+                "Nothing there is named like a file of a module: @v/VERSION.{info,mod,zip}, or Athens' VERSION/go.mod",
+                soft_wrap=True,
+            )
         if not self.whole:
             self._out.print("Not finished: the same command goes on from here.", soft_wrap=True)

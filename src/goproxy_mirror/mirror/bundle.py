@@ -22,7 +22,8 @@ from goproxy_mirror.mirror.archive import ArchiveReader, DamagedArchive, Member,
 from goproxy_mirror.mirror.holdings import file_of
 from goproxy_mirror.module.version import ModuleVersion
 from goproxy_mirror.ports import ChecksumDatabases, FileKind, Found, Home
-from goproxy_mirror.ports.moving import Lot, Offered, Outcome, Stray, Taken
+from goproxy_mirror.ports.moving import Lot, Offered, Outcome, Taken
+from goproxy_mirror.protocol import File
 
 KIND = "bundle"
 MODULES, SUMDB = "modules/", "sumdb/"
@@ -43,12 +44,13 @@ def sumdb_name(database: str, path: str) -> str:
 
 
 class Bundle:
-    """A bundle that is being read. `folder` is empty, and for what has to wait there; `held` knows which keys are stored."""
+    """A bundle that is being read. `folder` is empty, and for what has to wait there; `passed_over`
+    knows which files need not be unpacked."""
 
-    def __init__(self, file: Readable, folder: Path, held: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(self, file: Readable, folder: Path, passed_over: Callable[[File], Awaitable[bool]]) -> None:
         self._file = file
         self._folder = folder
-        self._held = held
+        self._passed_over = passed_over
         self._reader: ArchiveReader | None = None
         self._members: Iterator[Member] = iter(())
         self._next: Member | None = None
@@ -87,12 +89,12 @@ class Bundle:
                     reason = error.line
                     done(Outcome(sumdb_name(name, path), Taken.REFUSED, reason=reason))
 
-    async def lots(self) -> AsyncIterator[Lot | Stray]:
+    async def lots(self) -> AsyncIterator[Lot | Outcome]:
         """The modules, version by version; what is stored here already is not unpacked."""
         while (member := self._next) is not None:
             request = file_of(member.name.removeprefix(MODULES)) if member.name.startswith(MODULES) else None
             if request is None:
-                yield Stray(member.name, "no bundle has such a file")
+                yield Outcome(member.name, Taken.STRAY, reason="no bundle has such a file")
                 await self._advance()
                 continue
             yield await self._lot(request.mv)
@@ -106,11 +108,11 @@ class Bundle:
                 break
             path = self._folder / secrets.token_hex(8)
             files[request.kind] = _Unpacked(path, member.name)
-            if not await self._held(request.key):
+            if not await self._passed_over(request):
                 await asyncio.to_thread(self._copy, member, path)
                 kept.append(path)
             await self._advance()
-        return Lot(mv, files, partial(_remove, kept))
+        return Lot(mv, files, partial(_remove, kept), near=True)
 
     async def _advance(self) -> None:
         self._next = await asyncio.to_thread(next, self._members, None)

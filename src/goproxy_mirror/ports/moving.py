@@ -31,23 +31,20 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """The files of one version that are offered; `release` is called when nobody needs them any more, and may block."""
+    """The files of one version that are offered; `release` is called when nobody needs them any more, and may block.
+
+    `near`: they lie on this machine, so that they can as well be compared with what is held already.
+    """
 
     mv: ModuleVersion
     files: Mapping[FileKind, Offered]
     release: Callable[[], None] = _nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Stray:
-    """What is offered and can be no version's file: its name, and why."""
-
-    name: str
-    reason: str
+    near: bool = False
 
 
 class Taken(Enum):
-    """What became of a file. `UNPROVEN`: nobody could vouch for it now; `ALONE`: an `.info` whose `.mod` is nowhere."""
+    """What became of a file. `UNPROVEN`: nobody could vouch for it now; `ALONE`: an `.info` whose `.mod` is nowhere; `STRAY`:
+    it can be no version's file."""
 
     IMPORTED = "imported"
     HERE = "here"

@@ -16,7 +16,7 @@ from goproxy_mirror.errors import MirrorError, NotFound, SourceUnavailable, disk
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind
-from goproxy_mirror.ports.moving import Lot, Stray
+from goproxy_mirror.ports.moving import Lot, Outcome, Taken
 from goproxy_mirror.protocol import file_key
 from goproxy_mirror.sources.refusals import refusal, via
 from goproxy_mirror.transport import Reply, Saved, Transport, shown
@@ -36,16 +36,26 @@ class RemoteStore:
         self._headers = {**via(instance), "disable-module-fetch": "true"}
         self.name = shown(self._base)
 
-    async def lots(self) -> AsyncIterator[Lot | Stray]:
+    async def lots(self) -> AsyncIterator[Lot | Outcome]:
         """Every version that the index names, oldest first."""
         since, last = "", set[str]()
         while True:
             lines = await self._page(since)
             fresh = [line for line in lines if line not in last]
             if not fresh:
+                if len(lines) >= _PAGE:
+                    raise SourceUnavailable(
+                        f"the index of {self.name} has {len(lines)} entries or more of one time ({since}), and goes no further",
+                        source=self.name,
+                    )
                 return
-            for line in fresh:
-                yield self._lot(line)
+            lots = [self._lot(line) for line in fresh]
+            if not since and not any(isinstance(each, Lot) for each in lots):
+                raise SourceUnavailable(
+                    f"what {self.name} has at /index is no index of modules", source=self.name
+                )
+            for each in lots:
+                yield each
             # The next page begins with the entries of that very time.
             newest = _said(lines[-1]).get("Timestamp", "")
             last = {line for line in lines if _said(line).get("Timestamp", "") == newest}
@@ -61,13 +71,13 @@ class RemoteStore:
             raise SourceUnavailable(f"{message}; only what an index names can be imported", source=self.name)
         return [line for line in reply.body.decode("utf-8", "replace").splitlines() if line.strip()]
 
-    def _lot(self, line: str) -> Lot | Stray:
+    def _lot(self, line: str) -> Lot | Outcome:
         said = _said(line)
         try:
             path = ModulePath.parse(said.get("Path", ""))
             mv = ModuleVersion(path, Version.parse_for(path, said.get("Version", "")))
         except MirrorError:
-            return Stray(line[:200], "it is no entry of an index")
+            return Outcome(line[:200], Taken.STRAY, reason="it is no entry of an index")
         return Lot(mv, {kind: _RemoteFile(self, file_key(mv, kind)) for kind in FileKind})
 
     async def read(self, key: str, limit: int) -> bytes:

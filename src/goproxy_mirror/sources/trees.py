@@ -23,7 +23,7 @@ from goproxy_mirror.errors import MirrorError, NotFound, SourceUnavailable, disk
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
 from goproxy_mirror.ports import FileKind
-from goproxy_mirror.ports.moving import Lot, Offered, Stray
+from goproxy_mirror.ports.moving import Lot, Offered, Outcome, Taken
 
 Layout = Literal["goproxy", "athens"]
 
@@ -42,18 +42,26 @@ for _flag in ("O_CLOEXEC", "O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"):
 class Tree(Protocol):
     """Files by name, the elements of which are separated by slashes. Raises `SourceUnavailable`."""
 
-    def folders(self) -> AsyncIterator[tuple[str, Sequence[str]]]:
-        """Each folder with the names of its files."""
+    @property
+    def near(self) -> bool:
+        """Whether it is on this machine."""
+        ...
+
+    def folders(self) -> AsyncIterator[tuple[str, Sequence[str] | OSError]]:
+        """Each folder with the names of its files, or with what is in the way of reading it."""
         ...
 
     def file(self, name: str) -> Offered: ...
 
 
-async def lots_of(tree: Tree, layout: Layout | None = None) -> AsyncIterator[Lot | Stray]:
+async def lots_of(tree: Tree, layout: Layout | None = None) -> AsyncIterator[Lot | Outcome]:
     """The versions of a tree, of one layout or of both."""
     async for folder, names in tree.folders():
+        if isinstance(names, OSError):
+            yield Outcome(folder, Taken.REFUSED, reason=f"the folder cannot be read ({names.strerror})")
+            continue
         above, _, last = folder.rpartition("/")
-        found: Iterable[Lot | Stray] = ()
+        found: Iterable[Lot | Outcome] = ()
         if last == "@v" and layout != "athens":
             found = _of_protocol(tree, folder, above, names)
         elif above and layout != "goproxy" and _is_athens(last, names):
@@ -62,10 +70,10 @@ async def lots_of(tree: Tree, layout: Layout | None = None) -> AsyncIterator[Lot
             yield each
 
 
-def _of_protocol(tree: Tree, folder: str, module: str, names: Sequence[str]) -> Iterator[Lot | Stray]:
+def _of_protocol(tree: Tree, folder: str, module: str, names: Sequence[str]) -> Iterator[Lot | Outcome]:
     path = _path(module)
     if path is None:
-        yield Stray(folder, "no module has that path")
+        yield Outcome(folder, Taken.STRAY, reason="no module has that path")
         return
     versions: dict[Version, dict[FileKind, Offered]] = {}
     for name in names:
@@ -75,7 +83,7 @@ def _of_protocol(tree: Tree, folder: str, module: str, names: Sequence[str]) -> 
         if kind is not None and version is not None:
             versions.setdefault(version, {})[kind] = tree.file(f"{folder}/{name}")
     for version in sorted(versions):
-        yield Lot(ModuleVersion(path, version), versions[version])
+        yield Lot(ModuleVersion(path, version), versions[version], near=tree.near)
 
 
 def _is_athens(version: str, names: Sequence[str]) -> bool:
@@ -84,15 +92,15 @@ def _is_athens(version: str, names: Sequence[str]) -> bool:
 
 def _of_athens(
     tree: Tree, folder: str, module: str, version: str, names: Sequence[str]
-) -> Iterator[Lot | Stray]:
+) -> Iterator[Lot | Outcome]:
     path = _path(module)
     found = _version(path, version) if path is not None else None
     if path is None or found is None:
-        yield Stray(folder, "no module version has that name")
+        yield Outcome(folder, Taken.STRAY, reason="no module version has that name")
         return
     kinds = {**_ATHENS, f"{version}.info": FileKind.INFO}
     files = {kinds[name]: tree.file(f"{folder}/{name}") for name in names if name in kinds}
-    yield Lot(ModuleVersion(path, found), files)
+    yield Lot(ModuleVersion(path, found), files, near=tree.near)
 
 
 def _path(text: str) -> ModulePath | None:
@@ -113,16 +121,26 @@ def _version(path: ModulePath, text: str) -> Version | None:
         return None
 
 
+def is_folder(path: Path) -> bool:
+    """Whether it is one that can be seen: a folder above may be closed to us."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 class LocalTree:
     """A folder of this machine. Symbolic links below it are not followed."""
 
+    near = True
+
     def __init__(self, folder: Path) -> None:
         inside = (folder / each for each in _INSIDE)
-        self.root = next((each for each in inside if each.is_dir()), folder)
+        self.root = next((each for each in inside if is_folder(each)), folder)
         self.name = f"file://.../{ascii(folder.name)[1:-1]}"
         """Where on this machine it lies is nobody's business but the operator's, who knows it by its last element."""
 
-    async def folders(self) -> AsyncIterator[tuple[str, Sequence[str]]]:
+    async def folders(self) -> AsyncIterator[tuple[str, Sequence[str] | OSError]]:
         walk = self._walk()
         while (found := await asyncio.to_thread(next, walk, None)) is not None:
             yield found
@@ -130,11 +148,22 @@ class LocalTree:
     def file(self, name: str) -> Offered:
         return LocalFile(self.root / name, name)
 
-    def _walk(self) -> Iterator[tuple[str, Sequence[str]]]:
-        for folder, folders, names in os.walk(self.root, onerror=_refuse):
+    def _walk(self) -> Iterator[tuple[str, Sequence[str] | OSError]]:
+        closed: list[OSError] = []
+        for folder, folders, names in os.walk(self.root, onerror=closed.append):
             folders.sort()
             if names:
-                yield Path(folder).relative_to(self.root).as_posix(), names
+                yield self._name(folder), names
+            yield from self._told(closed)
+        yield from self._told(closed)
+
+    def _told(self, closed: list[OSError]) -> Iterator[tuple[str, OSError]]:
+        while closed:
+            error = closed.pop()
+            yield self._name(error.filename), error
+
+    def _name(self, folder: str) -> str:
+        return Path(folder).relative_to(self.root).as_posix()
 
 
 class LocalFile:
@@ -165,6 +194,10 @@ class LocalFile:
         except OSError as error:
             if error.errno in _MISSING:
                 raise NotFound(f"{self._name} is gone") from None
+            if error.errno == errno.ELOOP:
+                raise SourceUnavailable(
+                    f"{self._name} is a symbolic link, and those are not followed"
+                ) from None
             raise SourceUnavailable(f"{self._name} cannot be read ({error.strerror})") from None
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= limit:
@@ -178,7 +211,3 @@ def _piece(file: BinaryIO, size: int, name: str) -> bytes:
         return file.read(size)
     except OSError as error:
         raise SourceUnavailable(f"{name} cannot be read ({error.strerror})") from None
-
-
-def _refuse(error: OSError) -> None:
-    raise SourceUnavailable(f"a folder of the tree cannot be read ({error.strerror})") from None

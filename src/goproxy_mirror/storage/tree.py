@@ -14,11 +14,13 @@ from goproxy_mirror.storage.remote import Remote
 class BucketTree:
     """The objects below a URL. `name` is where they are from, fit for a log. Raises `SourceUnavailable`."""
 
+    near = False
+
     def __init__(self, remote: Remote, name: str) -> None:
         self._remote = remote
         self.name = name
 
-    async def folders(self) -> AsyncIterator[tuple[str, Sequence[str]]]:
+    async def folders(self) -> AsyncIterator[tuple[str, Sequence[str] | OSError]]:
         """Each folder with the names of what is in it. A bucket lists by name, so a folder's files come together."""
         here, names = "", list[str]()
         try:

@@ -29,11 +29,12 @@ from goproxy_mirror.mirror.policy import Policy
 from goproxy_mirror.mirror.restore import Restore
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.ports import ChecksumDatabases, Witness
-from goproxy_mirror.ports.moving import Lot, Outcome, Stray
+from goproxy_mirror.ports.moving import Lot, Outcome
+from goproxy_mirror.protocol import File
 from goproxy_mirror.sources.handed import HandedSource
 from goproxy_mirror.sources.proven import ProvenSource
 from goproxy_mirror.sources.remote import RemoteStore
-from goproxy_mirror.sources.trees import Layout, LocalTree, lots_of
+from goproxy_mirror.sources.trees import Layout, LocalTree, is_folder, lots_of
 from goproxy_mirror.state.files import FileAnswers, instance_id
 from goproxy_mirror.state.shown import ShownTrees
 from goproxy_mirror.sumdb.client import Client
@@ -80,7 +81,7 @@ class Import:
     """What is offered, and who takes it. `files` is how many files there are, where that is known."""
 
     importer: Importer
-    lots: AsyncIterator[Lot | Stray]
+    lots: AsyncIterator[Lot | Outcome]
     files: int | None
     bundle: Bundle | None
     databases: Mapping[str, Client]
@@ -103,9 +104,6 @@ async def import_of(stack: AsyncExitStack, settings: Settings, source: str, layo
     bundle: Bundle | None = None
     files: int | None = None
 
-    async def held(key: str) -> bool:
-        return await storage.find(key) is not None
-
     if _is_url(source):
         remote = RemoteStore(source, transport, instance=instance_id(settings.state))
         name, lots = remote.name, remote.lots()
@@ -118,7 +116,11 @@ async def import_of(stack: AsyncExitStack, settings: Settings, source: str, layo
         name, lots = tree.name, lots_of(tree, layout)
     else:
         folder = Path(stack.enter_context(_workplace(settings.state)))
-        bundle = Bundle(_opened(stack, source), folder, held)
+
+        async def passed_over(file: File) -> bool:
+            return not verifier.outside(file.mv.path) and await storage.find(file.key) is not None
+
+        bundle = Bundle(_opened(stack, source), folder, passed_over)
         files = await bundle.open()
         name, lots = HOME.name, bundle.lots()
         databases = BundledDatabases(folder, network)
@@ -147,7 +149,7 @@ async def import_of(stack: AsyncExitStack, settings: Settings, source: str, layo
         turns=turns,
         answers=FileAnswers(settings.state / "answers"),
     )
-    return Import(Importer(journey, storage, hand), lots, files, bundle, {**clients})
+    return Import(Importer(journey, storage, hand, verifier.outside), lots, files, bundle, {**clients})
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,7 @@ def _bucket(source: str) -> StoreURL | None:
 
 def _tree(settings: Settings, source: str) -> LocalTree | None:
     """A folder, if it is one."""
-    if source == "-" or not Path(source).is_dir():
+    if source == "-" or not is_folder(Path(source)):
         return None
     tree = LocalTree(Path(source))
     if isinstance(settings.store, Path) and tree.root.resolve() == settings.store.resolve():
