@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import signal
+import sqlite3
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -103,9 +104,14 @@ def test_restore_into_what_is_not_empty(
     assert (merged.status, contents(copy / "store")) == (0, before), merged.text
     key = next(iter(sorted(key for key in before if key.endswith(".zip"))))
     (copy / "store" / key).write_bytes(b"another")
+    with sqlite3.connect(copy / "state" / "state.db") as state:
+        state.execute("DELETE FROM provenance")
     conflict = mover.run("restore", "--merge", data=copy, stdin=stream)
     assert (conflict.status, key in conflict.text) == (1, True), conflict.text
     assert (copy / "store" / key).read_bytes() == b"another"
+    # What the stream knows of its own file is not said of another.
+    known = {name for (name,) in rows(copy, "provenance", "key")}
+    assert known == {name for name in before if not name.endswith("/list")} - {key}
 
 
 def test_stream_that_was_cut_off(
@@ -121,6 +127,8 @@ def test_stream_that_was_cut_off(
     assert contents(copy / "store").items() <= contents(server.store).items()
     assert mover.run("restore", "--merge", data=copy, stdin=packed).status == 0
     assert contents(copy / "store") == contents(server.store)
+    for table in ("provenance", "pins", "feed"):  # with the times at which versions arrived there
+        assert rows(copy, table) == rows(server.data, table), table
 
 
 def test_backup_to_where_it_cannot_go(mover: Mover, tmp_path: Path) -> None:

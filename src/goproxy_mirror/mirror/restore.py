@@ -25,8 +25,12 @@ from goproxy_mirror.protocol import File
 _PRECIOUS = ("pins", "tree_heads", "forks", "provenance")
 """Tables that a store which was never used has no rows in."""
 
+_FEED = "feed"
 _MOST_RECORD = 1 << 20
-_PARALLEL = 8
+_SMALL = 1 << 16
+"""Bytes up to which a file is kept in memory until it is published: many such are written at the cost of one."""
+
+_PARALLEL = 32
 
 
 @dataclass(slots=True)
@@ -41,10 +45,10 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    """A file that was read whole, and waits to be published."""
+    """A file that was read whole, and waits to be published, in memory or on the disk."""
 
     key: str
-    path: Path
+    content: bytes | Path
     member: Member
 
 
@@ -57,6 +61,8 @@ class Restore:
         self._records = records
         self._catalog = catalog
         self._touched: dict[ModulePath, None] = {}
+        self._waiting: dict[str, list[Mapping[str, Any]]] = {}
+        self._merges = False
 
     async def read(
         self,
@@ -83,8 +89,11 @@ class Restore:
             )
         total = Restored()
         members = iter(reader)
+        # Where nobody can have followed the feed yet its times are those of the backup: so too after an interrupted restore.
+        self._merges = merge
+        beside = merge and await self._tables.has(_FEED)
         try:
-            await self._all(reader, members, total, done, refused, merge=merge)
+            await self._all(reader, members, total, done, refused, beside=beside)
         finally:
             await self._derive(list(self._touched))
         return total
@@ -97,7 +106,7 @@ class Restore:
         done: Callable[[Restored], None],
         refused: Callable[[str, str], None],
         *,
-        merge: bool,
+        beside: bool,
     ) -> None:
         member = await _next(members)
         while member:
@@ -105,12 +114,18 @@ class Restore:
             async with AsyncExitStack() as stack:
                 staged: list[_Staged] = []
                 while member and (found := _published(member)) and len(staged) < TOGETHER:
-                    path = await stack.enter_async_context(self._storage.stage())
-                    await asyncio.to_thread(_copy, reader, member, path)
-                    staged.append(_Staged(found.key, path, member))
+                    content: bytes | Path
+                    if member.size <= _SMALL:
+                        content = await asyncio.to_thread(reader.content, member)
+                    else:
+                        content = await stack.enter_async_context(self._storage.stage())
+                        await asyncio.to_thread(_copy, reader, member, content)
+                    staged.append(_Staged(found.key, content, member))
                     self._touched[found.path] = None
                     member = await _next(members)
-                await self._publish(staged, total, refused)
+                agreed = await self._publish(staged, total, refused)
+                if staged:
+                    total.rows += await self._of_agreed(agreed, beside=beside)
             if staged:
                 done(total)
                 await self._derive(list(self._touched)[:-1])  # the last one may go on
@@ -118,7 +133,7 @@ class Restore:
                 continue
             kind, _, rest = member.name.partition("/")
             if kind + "/" == STATE and rest.endswith(".jsonl"):
-                total.rows += await self._rows(reader, member, rest, refused, beside=merge)
+                total.rows += await self._rows(reader, member, rest, refused, beside=beside)
             elif kind + "/" == SUMDB:
                 await asyncio.to_thread(self._record, reader, member, rest)
             else:
@@ -127,24 +142,33 @@ class Restore:
 
     async def _publish(
         self, staged: Sequence[_Staged], total: Restored, refused: Callable[[str, str], None]
-    ) -> None:
-        """The `.info` files at last."""
+    ) -> set[str]:
+        """The `.info` files at last. The keys of what is there now as it is in the stream."""
         places = asyncio.Semaphore(_PARALLEL)
+        agreed: set[str] = set()
 
         async def one(each: _Staged) -> None:
             async with places:
                 held = await self._storage.find(each.key)
-                if held is None:
-                    await self._storage.create(each.key, each.path)
-                    total.files += 1
-                    total.bytes += each.member.size
-                elif await asyncio.to_thread(_hash, held.path) == each.member.sha256:
-                    total.here += 1
+                if held is not None:
+                    same = await asyncio.to_thread(_hash, held.path) == each.member.sha256
+                elif isinstance(each.content, bytes):
+                    _, same = await self._storage.publish(each.key, each.content)
                 else:
-                    refused(each.key, "another file is published here under that name; it stays as it is")
+                    same = (await self._storage.create(each.key, each.content)).size == each.member.size
+            if not same:
+                refused(each.key, "another file is published here under that name; it stays as it is")
+                return
+            agreed.add(each.key)
+            if held is None:
+                total.files += 1
+                total.bytes += each.member.size
+            else:
+                total.here += 1
 
         for is_info in (False, True):
             await together(one(each) for each in staged if each.key.endswith(FileKind.INFO.value) is is_info)
+        return agreed
 
     async def _rows(
         self,
@@ -160,10 +184,28 @@ class Restore:
         try:
             rows = [dict(json.loads(line)) for line in body.splitlines()]
             rows = [row for row in rows if not await self._is_gone(row)]
+            # What is published here already may be another file, and nothing may be said of that.
+            for row in rows if self._merges else ():
+                if await self._is_here(row):
+                    self._waiting.setdefault(name, []).append(row)
+            rows = [row for row in rows if row not in self._waiting.get(name, ())]
             return await self._tables.put(name, rows, beside=beside)
         except (ValueError, TypeError) as error:
             refused(member.name, f"it cannot be kept: {error}")
         return 0
+
+    async def _of_agreed(self, agreed: set[str], *, beside: bool) -> int:
+        waiting, self._waiting = self._waiting, {}
+        count = 0
+        for name, rows in waiting.items():
+            count += await self._tables.put(
+                name, [row for row in rows if row["key"] in agreed], beside=beside
+            )
+        return count
+
+    async def _is_here(self, row: Mapping[str, Any]) -> bool:
+        key = row.get("key")
+        return isinstance(key, str) and await self._storage.find(key) is not None
 
     async def _is_gone(self, row: Mapping[str, Any]) -> bool:
         """Whether a row says of a version that it is held, and it was published only after its folder had been written."""
