@@ -6,9 +6,13 @@ import asyncio
 import multiprocessing
 import os
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
 from goproxy_mirror.ports import Home, Kept
+from goproxy_mirror.state import files
 from goproxy_mirror.state.files import FileAnswers, FileTurns, instance_id
 
 
@@ -79,6 +83,19 @@ async def test_one_holder_at_a_time(tmp_path: Path) -> None:
 
     await asyncio.gather(*(work() for _ in range(20)))
     assert most == 1
+
+
+async def test_open_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files are waited for, some hundred turns are open; a derived list always has its own."""
+    monkeypatch.setattr(files, "_MOST_OPEN", 4)
+    turns = FileTurns(tmp_path, wait=30)
+    async with AsyncExitStack() as stack:
+        for number in range(20):
+            await stack.enter_async_context(turns.hold(f"m{number}/@v/v1.0.0.mod"))
+        assert turns._open == 4
+        await stack.enter_async_context(turns.hold("m/@v"))
+        assert turns._open == 5
+    assert turns._open == 0
 
 
 def _hold(folder: str, held: object, release: object) -> None:

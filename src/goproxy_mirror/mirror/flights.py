@@ -15,6 +15,8 @@ from goproxy_mirror.errors import MirrorError, SourceUnavailable
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 _CLOSING = "the server is shutting down; ask again in a moment"
+_MOST = 16_384
+"""Pieces of work at a time, of some 11 kB each: who goes away cancels nothing, so connections do not bound them."""
 _GRACE = 2.0
 """Seconds that work behind an answer has to end when the server does."""
 
@@ -50,7 +52,14 @@ class Flights:
         await self._group.__aexit__(None, None, None)
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns or raises, started now unless the key is under way already."""
+        """What `work` returns or raises, started now unless the key is under way already.
+
+        Raises `SourceUnavailable` where too much is, or the end has come.
+        """
+        if key not in self._tasks and len(self._tasks) >= _MOST:
+            raise SourceUnavailable(
+                f"{_MOST} others are waiting for what is not held here; ask again in a moment"
+            )
         task = self._task(key, work)
         try:
             outcome = await asyncio.shield(task)
@@ -73,12 +82,12 @@ class Flights:
     def begin(
         self, key: str, work: Callable[[], Awaitable[object]], context: contextvars.Context
     ) -> asyncio.Task[object] | None:
-        """Start the work for whoever may ask for it; None where it is under way, or the end has come.
+        """Start the work for whoever may ask for it; None where it is under way, where too much is, or the end has come.
 
         Nobody hears of a failure who does not ask.
         """
         task = self._tasks.get(key)
-        if not self._open or (task is not None and not task.done()):
+        if not self._open or len(self._tasks) >= _MOST or (task is not None and not task.done()):
             return None
         return self._task(key, work, context)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from goproxy_mirror.ports import Home, Kept
+from goproxy_mirror.ports import FileKind, Home, Kept
 
 if sys.platform == "win32":
     import msvcrt
@@ -34,6 +34,12 @@ _FORGOTTEN = 86400.0
 
 _POLL = 0.02
 """Seconds between two looks at a turn that somebody else has."""
+
+
+_MOST_OPEN = 256
+"""Turns of files that a process has or waits for at a time: each is an open file, which it has only so many of."""
+
+_FILES = tuple(kind.value for kind in FileKind)
 
 
 class FileAnswers:
@@ -90,15 +96,20 @@ class FileTurns:
     """`ports.Turns` by advisory file locks, which the operating system takes back from a dead process.
 
     65,536 lock files stand for all keys, and as many for those of `.info` files, so that the folder does not grow without
-    bound; two keys that meet in one merely wait for each other.
+    bound; two keys that meet in one merely wait for each other. Where hundreds of files are waited for at once, the rest of
+    them goes without: they wait for a place to be fetched in anyway, and a file that two processes fetch is published once.
     """
 
     def __init__(self, folder: Path, *, wait: float) -> None:
         self._folder = folder
         self._wait = wait
+        self._open = 0
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[None]:
+        if self._open >= _MOST_OPEN and key.endswith(_FILES):
+            yield
+            return
         name = sha256(key.encode()).hexdigest()
         # Who holds the turn of a `.info` waits for its `.mod`, which has one too: those two never meet in one lock.
         apart = ".info" if key.endswith(".info") else ""
@@ -109,12 +120,14 @@ class FileTurns:
             self._go_on(key, error.strerror or str(error))
             yield
             return
+        self._open += 1
         try:
             reason = await self._locked(lock)
             if reason:
                 self._go_on(key, reason)
             yield
         finally:
+            self._open -= 1
             os.close(lock)  # which gives the turn up
 
     async def _locked(self, lock: int) -> str:
