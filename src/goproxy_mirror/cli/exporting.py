@@ -127,7 +127,7 @@ async def _export(
 
     def left_out(name: str, error: MirrorError) -> None:
         """No build needs it, and a module that is gone from the world often stands in somebody's go.mod still."""
-        progress.say(f"left out  {name}: {' '.join(error.message.split())}")
+        progress.say(f"left out  {name}: {error.line}")
 
     def done(bytes_: int) -> None:
         nonlocal fetched, size_

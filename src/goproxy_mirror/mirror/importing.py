@@ -113,7 +113,7 @@ class Importer:
             except StorageError:
                 raise
             except MirrorError as error:
-                return Outcome(request.key, Taken.REFUSED, reason=_line(error))
+                return Outcome(request.key, Taken.REFUSED, reason=error.line)
             if not same:
                 reason = "another file is published here under that name; it stays as it is"
                 return Outcome(request.key, Taken.REFUSED, reason=reason)
