@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -17,13 +17,15 @@ from sqlalchemy import Connection, inspect
 from goproxy_mirror.errors import SettingError, StorageError
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
-from goproxy_mirror.ports import FileKind, Home, Proof
+from goproxy_mirror.ports import FileKind, Home, KeptVersion, Proof
 from goproxy_mirror.state import database
 from goproxy_mirror.state.migrate import downgrade, upgrade
 from goproxy_mirror.state.opening import State
 from goproxy_mirror.state.server import engine_of
+from goproxy_mirror.state.serverturns import ServerTurns
 from goproxy_mirror.state.statefile import REVISIONS, check_state
 from goproxy_mirror.state.tables import metadata
+from tests.state.test_serverturns import NoTurns
 from tests.world.postgres import Postgres
 
 ORIGIN = Home("origin", "https://x.test")
@@ -80,10 +82,74 @@ def test_database_that_is_not_there(postgres: Postgres, tmp_path: Path) -> None:
         check_state(tmp_path, postgres.url("none"))
     with pytest.raises(SettingError, match="does not let us in"):
         check_state(tmp_path, postgres.url().replace("modules@", "nobody@"))
-    for option in ("nonsense=1", "sslmode=require", "sslmode=maybe"):
+    for option in (
+        "nonsense=1",
+        "sslmode=require",
+        "sslmode=nonsense",
+        "service=none",
+        "sslrootcert=/none&sslmode=verify-ca",
+    ):
         with pytest.raises(SettingError, match="cannot be connected to as its URL says"):
             check_state(tmp_path, f"{postgres.url()}?{option}")
     check_state(tmp_path, "postgresql://modules@127.0.0.1:1/postgres")
+
+
+async def test_url_of_a_server_that_moves(postgres: Postgres, tmp_path: Path) -> None:
+    """Several servers may be named, as for PostgreSQL's own programs: the first one that answers counts."""
+    url = (
+        postgres.database().replace("@", "@127.0.0.1:1,")
+        + "?target_session_attrs=read-write&application_name=x"
+    )
+    async with State(tmp_path, url) as state, ServerTurns(url, NoTurns(), wait=20) as turns:
+        assert (await state.pins.pin(MV, FileKind.ZIP, "h1:x=", ORIGIN)).hash == "h1:x="
+        async with turns.hold("key"):
+            assert turns._held
+
+
+@pytest.mark.parametrize("options", ["", "?sslmode=require", "?password=geheim"])
+def test_no_password_is_said(postgres: Postgres, options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever ails a database, neither its URL's password nor a part of it stands in a message or the log."""
+    url = postgres.url("none" + options).replace("modules@", "modules:geheim%40m@")
+    for each in (url, url.replace("127.0.0.1", "none.test"), url.replace(str(postgres.port), "1")):
+        with suppress(SettingError):
+            check_state(Path(), each)
+            continue
+        with pytest.raises(SettingError) as refused:
+            check_state(Path(), each)
+        assert "geheim" not in refused.value.message
+    said = capsys.readouterr().out
+    assert "is down" in said
+    assert "geheim" not in said
+
+
+async def test_server_without_a_connection_left(own: Postgres, tmp_path: Path) -> None:
+    """Too many nodes are told apart from a server that is not there; it is asked again."""
+    url = own.database()
+    with psycopg.connect(own.url(), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} CONNECTION LIMIT 0")
+        connection.execute("CREATE ROLE node LOGIN")
+    async with State(tmp_path, url.replace("modules@", "node@")) as state:
+        with pytest.raises(StorageError, match="no connection left"):
+            await state.pins.get(MV, FileKind.MOD)
+
+
+async def test_end_of_a_process_whose_server_is_silent(
+    own: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process ends, whatever its server was asked last and never answered."""
+    monkeypatch.setattr(database, "_LEAVING", 0.2)
+    state = State(tmp_path, own.database())
+    await state.pins.pin(MV, FileKind.MOD, "h1:x=", ORIGIN)
+    own.pause(on=True)
+    try:
+        asked = [asyncio.create_task(state.pins.get(MV, FileKind.MOD)) for _ in range(5)]
+        await asyncio.sleep(0)
+        for each in asked:
+            each.cancel()
+        async with asyncio.timeout(20):
+            await state._database.aclose()
+    finally:
+        own.pause(on=False)
 
 
 async def test_server_that_goes_and_comes(
@@ -132,6 +198,23 @@ async def test_server_that_falls_silent(
             own.pause(on=False)
         await asyncio.sleep(0.2)
         assert (await state.pins.pin(MV, FileKind.MOD, "h1:y=", ORIGIN)).hash == "h1:x="
+
+
+async def test_a_whole_table_may_take_long(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going through all versions is no silence of the server, however long it takes; a single answer may not take so long."""
+    monkeypatch.setattr(database, "_ANSWER", 0.3)
+    async with State(tmp_path, postgres.database()) as state:
+        await state.provenance.record("x.test/m/@v/v1.0.0.mod", ORIGIN, size=1, proof=PROOF)
+
+        def slowly(versions: Iterator[KeptVersion]) -> int:
+            time.sleep(0.6)
+            return len(list(versions))
+
+        assert await state.keeping.each_version(slowly, zips=False) == 1
+        with pytest.raises(StorageError, match="does not answer"):
+            await state._database.read(lambda _: time.sleep(0.6))
 
 
 async def test_keys_are_compared_as_bytes(postgres: Postgres, tmp_path: Path) -> None:

@@ -121,6 +121,24 @@ async def test_holder_that_dies_or_stalls(
         child.join()
 
 
+async def test_a_pooler_is_noticed(postgres: Postgres, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever holds a key and finds another session in its connection says why that cannot be, and waits for no turn any more: what
+    was locked may stay so for long."""
+    url = postgres.database()
+    async with node(url, wait=20) as pooled, node(url, wait=20) as other:
+        async with pooled.hold("key"):
+            assert pooled._held
+            first = pooled._connection
+            pooled._connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+        async with asyncio.timeout(10), pooled.hold("key"):
+            assert not pooled._held
+        assert first is not None
+        await first.close()
+        async with other.hold("key"):
+            assert other._held
+    assert "connection pooler" in capsys.readouterr().out
+
+
 async def test_without_the_database(own: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the database is silent one goes on without it; when it is back, turns are turns again."""
     monkeypatch.setattr(serverturns, "_REST", 0.2)

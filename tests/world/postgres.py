@@ -65,7 +65,11 @@ class Postgres:
         """End it at once, as if its machine had gone."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(60)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # those that it has started end with it
+                self._process.wait(30)
             self._process = None
 
     def pause(self, *, on: bool) -> None:

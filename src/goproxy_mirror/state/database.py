@@ -38,6 +38,13 @@ _ANSWER = 15.0
 """Seconds that a server of PostgreSQL may take for a transaction, beside the wait for other nodes."""
 
 
+_LEAVING = 3.0
+"""The same at the end of the process."""
+
+_ALL = 3600.0
+"""The same where it goes through a whole table. A server that is gone meanwhile is noticed by its connection."""
+
+
 class Database:
     """Transactions on the database of a state folder, or on a server's (`url`). Raises `StorageError` for all that ails it.
 
@@ -55,8 +62,10 @@ class Database:
         self._writer = ThreadPoolExecutor(1, "state-write")
         self._readers = ThreadPoolExecutor(_READERS, "state-read")
         self._closing = threading.Event()
+        self._given_up = False
         self._lock = threading.Lock()
         self._file: StateFile | StateServer | None = None
+        self._opening: StateServer | None = None
         self._was_open = False
         self._failure: StorageError | None = None
         self._again = 0.0
@@ -65,9 +74,10 @@ class Database:
         """Begin to open the database, behind whatever else goes on; what fails is logged, and said at each use."""
         self._writer.submit(self._opened_quietly)
 
-    async def read(self, work: Callable[[Session], T]) -> T:
-        """What `work` finds, in a transaction that changes nothing."""
-        return await self._run(self._readers, lambda: self._opened().reading(), work, _ANSWER)
+    async def read(self, work: Callable[[Session], T], *, all_: bool = False) -> T:
+        """What `work` finds, in a transaction that changes nothing. `all_`: it looks at every row of a table."""
+        patience = _ALL if all_ else _ANSWER
+        return await self._run(self._readers, lambda: self._opened().reading(), work, patience)
 
     async def write(self, work: Callable[[Session], T], *, durable: bool = True, wait: float = PATIENT) -> T:
         """Do the work in a transaction: all of it or nothing; `durable` and `wait` (seconds) as for `StateFile.writing`."""
@@ -76,9 +86,14 @@ class Database:
         )
 
     async def aclose(self) -> None:
-        """Wait for what is under way, and close; every later use is a `StorageError`."""
+        """Wait for what is under way (of a server: for so long as one may take), and close; every later use is a
+        `StorageError`."""
         self._closing.set()
-        await asyncio.to_thread(self._close)
+        closing = asyncio.create_task(asyncio.to_thread(self._close))
+        while self._url and not (await asyncio.wait([closing], timeout=_LEAVING))[0]:
+            self._given_up = True
+            await asyncio.to_thread(self._abort)
+        await closing
 
     async def _run(
         self,
@@ -88,6 +103,8 @@ class Database:
         patience: float,
     ) -> T:
         def done() -> T:
+            if self._given_up:
+                raise StorageError("the state database is closed")
             with transaction() as session:
                 return work(session)
 
@@ -117,9 +134,9 @@ class Database:
             raise silent from None
 
     def _abort(self) -> None:
-        file = self._file
-        if file is not None:
-            file.abort()
+        for each in (self._file, self._opening):
+            if each is not None:
+                each.abort()
 
     def _opened(self) -> StateFile | StateServer:
         with self._lock:
@@ -150,7 +167,13 @@ class Database:
         if self._url:
             from goproxy_mirror.state.server import StateServer  # noqa: PLC0415 (as below)
 
-            return StateServer(self._url, threads=_READERS + 1, cancelled=self._closing.is_set)
+            self._opening = StateServer(self._url, threads=_READERS + 1)
+            try:
+                self._opening.open(self._closing.is_set)
+            except BaseException:
+                self._opening.close()
+                raise
+            return self._opening
         from goproxy_mirror.state.engine import StateFile  # noqa: PLC0415 (SQLAlchemy's import would delay each start)
 
         # A folder that was there and is gone is a disk that is gone, and no place to begin anew.

@@ -18,12 +18,14 @@ class SQLKeeping:
         self._database = database
 
     async def sizes(self) -> StoreSize:
-        return await self._database.read(lambda session: session.sizes())
+        return await self._database.read(lambda session: session.sizes(), all_=True)
 
     async def each_version(
         self, work: Callable[[Iterator[KeptVersion]], T], *, zips: bool, by_age: bool = False
     ) -> T:
-        return await self._database.read(lambda session: work(session.each_version(zips=zips, by_age=by_age)))
+        return await self._database.read(
+            lambda session: work(session.each_version(zips=zips, by_age=by_age)), all_=True
+        )
 
     async def used(self, stems: Collection[str]) -> Mapping[str, tuple[int | None, int | None]]:
         return await self._database.read(lambda session: session.used(stems))
@@ -44,7 +46,7 @@ class SQLKeeping:
         return await self._database.read(lambda session: session.keys(after, limit))
 
     async def unfed(self, work: Callable[[Iterator[tuple[str, float]]], T]) -> T:
-        return await self._database.read(lambda session: work(session.unfed()))
+        return await self._database.read(lambda session: work(session.unfed()), all_=True)
 
     async def oldest_fed(self) -> int | None:
         return await self._database.read(lambda session: session.oldest_fed())

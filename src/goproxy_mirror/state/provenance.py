@@ -48,7 +48,7 @@ class SQLProvenance:
         return await self._database.read(lambda session: session.file(key))
 
     async def counts(self) -> FileCounts:
-        return await self._database.read(lambda session: session.counts())
+        return await self._database.read(lambda session: session.counts(), all_=True)
 
     async def hashed(
         self, path: ModulePath | None = None, *, before: float, batch: int = 500

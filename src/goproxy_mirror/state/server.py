@@ -9,28 +9,33 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
+from weakref import WeakSet
 
 import psycopg
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from goproxy_mirror.errors import SettingError, StorageError, StorageFull
+from goproxy_mirror.state.conninfo import CONNECTING, conninfo_of
 from goproxy_mirror.state.session import Session
 from goproxy_mirror.state.statefile import HEAD, unknown_on_server
 
 log = structlog.get_logger(__name__)
 
-CONNECTING = 3
-"""Seconds that a connection may take, its handshake included."""
+Wire = psycopg.Connection[tuple[object, ...]]
 
 _STALLED = 5
 """Seconds after which the server ends a transaction whose node has gone silent, and with it that node's locks."""
 
 _OPENING = 600.0
 """Seconds to wait for another node that brings the tables up to date."""
+
+_CHECKING = 10.0
+"""Seconds that a start waits for a server that lets us in and then says nothing."""
 
 # Advisory locks of a whole transaction; the high half is the same as that of the feed's lock, so that no key's turn meets them.
 _MIGRATING = 0x676F70726F787902
@@ -50,23 +55,22 @@ class StateServer:
     Raises `ServerDown` where the server is not there, and `StorageError` wherever it does not do what is asked.
     """
 
-    def __init__(self, url: str, *, threads: int, cancelled: Callable[[], bool]) -> None:
-        self._engine = engine_of(url, threads)
-        self._used: set[psycopg.Connection[tuple[object, ...]]] = set()
+    def __init__(self, url: str, *, threads: int) -> None:
+        self._wires: WeakSet[Wire] = WeakSet()
         self._lock = threading.Lock()
-        try:
-            with _failures():
-                self._bring_up_to_date(cancelled)
-        except BaseException:
-            self.close()
-            raise
+        self._engine = engine_of(url, threads, self._made)
+
+    def open(self, cancelled: Callable[[], bool]) -> None:
+        """Connect, and bring the tables up to date; before everything else. `abort` ends this too."""
+        with _failures():
+            self._bring_up_to_date(cancelled)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that sees one state of things and changes nothing."""
         with _failures(), self._engine.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with self._watched(connection), connection.begin():
+            with connection.begin():
                 yield Session(connection)
 
     @contextmanager
@@ -77,12 +81,17 @@ class StateServer:
         """
         with _failures(), self._engine.connect() as connection:
             connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
-            with self._watched(connection), connection.begin():
+            with connection.begin():
                 _set(
                     connection, lock_timeout=round(wait * 1000), synchronous_commit="on" if durable else "off"
                 )
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITING})
                 yield Session(connection)
+
+    def stored(self) -> str | None:
+        """The revision of the tables; None where there are none."""
+        with _failures(), self._engine.connect() as connection:
+            return stored_on_server(connection)
 
     def replaced(self) -> bool:
         return False
@@ -90,28 +99,17 @@ class StateServer:
     def abort(self) -> None:
         """Let every thread that waits for an answer fail now: the server is there, and says nothing."""
         with self._lock:
-            for connection in self._used:
-                with (
-                    suppress(psycopg.Error, OSError),
-                    socket.socket(fileno=os.dup(connection.fileno())) as wire,
-                ):
-                    wire.shutdown(socket.SHUT_RDWR)
+            for wire in self._wires:
+                with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(wire.fileno())) as end:
+                    end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with suppress(psycopg.Error, DBAPIError):
             self._engine.dispose()
 
-    @contextmanager
-    def _watched(self, connection: Connection) -> Iterator[None]:
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
+    def _made(self, wire: Wire) -> None:
         with self._lock:
-            self._used.add(driver)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._used.discard(driver)
+            self._wires.add(wire)
 
     def _bring_up_to_date(self, cancelled: Callable[[], bool]) -> None:
         with self._engine.connect() as connection:
@@ -149,29 +147,25 @@ class StateServer:
         return found
 
 
-def engine_of(url: str, threads: int) -> Engine:
-    """Connections to the server of a URL; none is made yet. Raises `StorageError` where the URL cannot be one."""
-    try:
-        parsed = make_url(url).set(drivername="postgresql+psycopg")
-        engine = create_engine(
-            parsed,
-            pool_size=threads,
-            max_overflow=0,
-            pool_pre_ping=True,
-            pool_timeout=CONNECTING,
-            connect_args={
-                "connect_timeout": CONNECTING,
-                "fallback_application_name": "goproxy-mirror",
-                # A server that is gone without a word is noticed, also while nothing is asked.
-                "keepalives_idle": 10,
-                "keepalives_interval": 3,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 10_000,
-                **parsed.query,
-            },
-        )
-    except (ArgumentError, ValueError, TypeError):
-        raise StorageError("the URL of the state database is none of PostgreSQL (database)") from None
+def engine_of(url: str, threads: int, made: Callable[[Wire], None] = lambda _: None) -> Engine:
+    """Connections to the server of a URL; none is made yet. `made` is told of each. Raises `StorageError` where the URL cannot be
+    one."""
+    conninfo = conninfo_of(url)
+
+    def connect(_: object, __: object, ___: object, options: dict[str, Any]) -> Wire:
+        # Nothing is prepared, so that a pooler may give each transaction another session.
+        wire: Wire = psycopg.connect(conninfo, **{**options, "prepare_threshold": None})
+        made(wire)
+        return wire
+
+    engine = create_engine(
+        "postgresql+psycopg://",
+        pool_size=threads,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_timeout=CONNECTING,
+    )
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", _prepare)
     return engine
 
@@ -183,12 +177,14 @@ def check_server(url: str) -> None:
     `SettingError`.
     """
     try:
-        engine = engine_of(url, 1)
+        server = StateServer(url, threads=1)
+        silent = threading.Timer(_CHECKING, server.abort)
+        silent.start()
         try:
-            with _failures(), engine.connect() as connection:
-                problem = unknown_on_server(stored_on_server(connection))
+            problem = unknown_on_server(server.stored())
         finally:
-            engine.dispose()
+            silent.cancel()
+            server.close()
     except ServerDown:
         return  # said already, and said again at each use
     except StorageError as error:
@@ -242,35 +238,45 @@ _REFUSED = {
     "42501": "this user may not do what the state database needs: let it make tables, and own those that are there",
     "25006": "the state database is read-only: is its server a standby?",
     "55P03": "another node writes to the state database for too long",
-    "57014": "the state database was too slow: the server has cancelled what was asked",
+    "57014": "the state database was too slow: the server has cancelled what was asked (statement_timeout)",
 }
+
+
+_WRONG = (
+    "invalid ",
+    "definition of service",
+    "root certificate file",
+    "certificate file",
+    "private key file",
+)
+"""How the client library begins to say that it does not even try."""
 
 
 def explained_server(error: psycopg.Error) -> StorageError:
     """What PostgreSQL says, in words for whoever runs the server
     (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
     state = error.sqlstate or ""
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # Of several servers that could not be reached, each has a line.
+    said = lines[0] if state else " ".join(line.strip() for line in lines)[:500]
     for code, words in _REFUSED.items():
         if state.startswith(code):
             return StorageError(f"{words} ({state})")
     # The handshake's own refusals carry no code.
     if not state and ("password authentication failed" in said or "no password supplied" in said):
         return StorageError(_REFUSED["28"])
-    if not state and '" does not exist' in said:
+    if not state and '" does not exist' in said and ('role "' in said or 'database "' in said):
         kind = "28" if 'role "' in said else "3D000"
         return StorageError(_REFUSED[kind])
     meaningless = said.removeprefix("connection is bad: ")
-    if not state and meaningless.startswith(
-        "invalid "
-    ):  # a value that libpq itself refuses, such as sslmode=maybe
-        return StorageError(f"the state database cannot be connected to as its URL says: {meaningless}")
-    if not state and (isinstance(error, psycopg.ProgrammingError) or "SSL was required" in said):
-        return StorageError(
-            f"the state database cannot be connected to as its URL says: {said.rpartition(': ')[2]}"
-        )
+    if not state and (meaningless.startswith(_WRONG) or "SSL was required" in said):
+        why = meaningless if meaningless.startswith(_WRONG) else said.rpartition(": ")[2]
+        return StorageError(f"the state database cannot be connected to as its URL says: {why}")
     if state == "53100":
         return StorageFull("the state database cannot grow: its server has no room left (53100)")
+    if "too many clients" in said or "too many connections" in said or "connection slots" in said:
+        log.warning("the state database has no connection left for us", reason=said)
+        return ServerDown("the state database has no connection left (each worker process keeps up to four)")
     if (
         not state
         or state[:2] in {"08", "57", "53"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +16,7 @@ import psycopg
 import structlog
 
 from goproxy_mirror.ports import Turns
+from goproxy_mirror.state.conninfo import conninfo_of
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +36,16 @@ _REST = 5.0
 """Seconds for which a server that is down is not asked for turns."""
 
 _PREPARE = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3"
-_TAKE = "SELECT key, pg_try_advisory_lock(key) FROM unnest(%s::bigint[]) AS key"
+_SESSION = "SELECT pg_backend_pid()"
+_TAKE = "SELECT key, pg_try_advisory_lock(key), pg_backend_pid() FROM unnest(%s::bigint[]) AS key"
 _GIVE_UP = "SELECT pg_advisory_unlock(key) FROM unnest(%s::bigint[]) AS key"
 # A key of 64 bits is shown in two halves, with 1 beside it.
 _SILENT = """
 SELECT (classid::bigint << 32) | objid::bigint
 FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND state_change < clock_timestamp() - make_interval(secs => %s)
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND state_change < clock_timestamp() - make_interval(secs => %s)
 """
 
 
@@ -49,6 +54,10 @@ class _Waiter:
     number: int
     key: str
     turn: asyncio.Future[bool]
+
+
+class _PooledError(Exception):
+    """The connection has another session than it had: whoever has that one next has our locks."""
 
 
 class ServerTurns:
@@ -62,7 +71,7 @@ class ServerTurns:
     """
 
     def __init__(self, url: str, local: Turns, *, wait: float) -> None:
-        self._url = url
+        self._conninfo = conninfo_of(url, application="goproxy-mirror turns")
         self._local = local
         self._wait = wait
         self._connection: psycopg.AsyncConnection[tuple[object, ...]] | None = None
@@ -70,6 +79,7 @@ class ServerTurns:
         self._waiting: list[_Waiter] = []
         self._held: list[int] = []
         self._given_up: list[int] = []
+        self._session = 0
         self._down_until = 0.0
         self._looked = 0.0
         self._group = asyncio.TaskGroup()
@@ -142,19 +152,25 @@ class ServerTurns:
                     await self._round()
             except (psycopg.Error, OSError, TimeoutError) as error:
                 self._down(error)
+            except _PooledError:
+                self._pooled()
 
     async def _round(self) -> None:
         connection = self._connection or await self._connect()
         given_up, self._given_up = self._given_up, []
         if given_up:
-            await connection.execute(_GIVE_UP, [given_up])
+            unlocked = await (await connection.execute(_GIVE_UP, [given_up])).fetchall()
+            if not all(done for (done,) in unlocked):
+                raise _PooledError
         waiting = {waiter.number: waiter for waiter in reversed(self._waiting) if not waiter.turn.done()}
         if not waiting:
-            if self._held:
-                await connection.execute("SELECT 1")
+            if self._held and await _session(connection) != self._session:
+                raise _PooledError
             return
         asked = await connection.execute(_TAKE, [sorted(waiting)])
-        for number, taken in await asked.fetchall():
+        for number, taken, session in await asked.fetchall():
+            if session != self._session:
+                raise _PooledError
             if taken:
                 self._grant(waiting.pop(_whole(number)))
         if waiting and time.monotonic() - self._looked >= 1.0:
@@ -177,10 +193,11 @@ class ServerTurns:
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=3, fallback_application_name="goproxy-mirror turns"
+            self._conninfo, autocommit=True, prepare_threshold=None
         )
         self._connection = connection
         await connection.execute(_PREPARE)
+        self._session = await _session(connection)
         return connection
 
     def _down(self, error: Exception) -> None:
@@ -191,6 +208,16 @@ class ServerTurns:
         )
         self._forget()
         self._down_until = time.monotonic() + _REST
+        self._refuse_all()
+
+    def _pooled(self) -> None:
+        """What was locked in other sessions stays locked for as long as those live: nobody may wait for it."""
+        log.error(
+            "no turns among nodes: a connection pooler before the state database gives each transaction another session",
+            instead="let it give one to each connection (session pooling), or connect past it",
+        )
+        self._forget()
+        self._down_until = math.inf
         self._refuse_all()
 
     def _refuse_all(self) -> None:
@@ -204,6 +231,11 @@ class ServerTurns:
         if connection is not None:
             with suppress(psycopg.Error):
                 connection.pgconn.finish()
+
+
+async def _session(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> int:
+    row = await (await connection.execute(_SESSION)).fetchone()
+    return _whole(row[0] if row else None)
 
 
 def _whole(number: object) -> int:
