@@ -15,16 +15,18 @@ from goproxy_mirror import __version__
 from goproxy_mirror.config import Settings, load
 
 ROOT = Path(__file__).parents[1]
+PAGES = (
+    *("deployment", "keeping", "moving", "performance", "proof", "settings", "several-nodes", "stores"),
+    "toolchains-and-vulndb",
+)
 IN_TWO_LANGUAGES = [
-    ("README.md", "README.zh-CN.md"),
-    ("docs/deployment.md", "docs/deployment.zh-CN.md"),
-    ("docs/keeping.md", "docs/keeping.zh-CN.md"),
-    ("docs/proof.md", "docs/proof.zh-CN.md"),
-    ("docs/toolchains-and-vulndb.md", "docs/toolchains-and-vulndb.zh-CN.md"),
+    (f"{name}.md", f"{name}.zh-CN.md") for name in ("README", *(f"docs/{page}" for page in PAGES))
 ]
+IN_ONE_LANGUAGE = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 COMMANDS = (
     *("serve", "run", "fetch", "build", "verify", "env", "config show", "config check"),
     *("mirrors list", "mirrors test", "sumdb status", "sumdb forget-fork"),
+    *("import", "export", "backup", "restore", "prune", "reindex"),
 )
 # Written in two halves, so that this file does not contain what it looks for.
 ADDRESSES = [
@@ -54,8 +56,17 @@ def tracked() -> list[str]:
 
 
 def fenced(text: str) -> list[str]:
-    """The blocks of code in a Markdown text."""
-    return re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    """The blocks of code in a Markdown text, without their comments, and indented ones line by line."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    indented = re.findall(r"^ {4}(goproxy-mirror .*)$", text, re.MULTILINE)
+    return [re.sub(r"^# .*\n", "", block, flags=re.MULTILINE) for block in blocks] + indented
+
+
+def anchors(text: str) -> set[str]:
+    """What the headings of a Markdown text are linked by, as GitHub makes it."""
+    plain = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @cache
@@ -106,12 +117,11 @@ def test_both_languages_have_the_same_commands(english: str, chinese: str) -> No
     assert fenced(text_of(english)) == fenced(text_of(chinese))
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+@pytest.mark.parametrize("name", [name for name, _ in IN_TWO_LANGUAGES])
 def test_documented_flags_exist(name: str) -> None:
-    """Every command of ours in a README has the flags that the program has."""
-    text = text_of(name)
-    used = invocations("\n".join(fenced(text)))
-    assert used
+    """Every command of ours in a page has the flags that the program has; the Chinese page has the same commands."""
+    used = invocations("\n".join(fenced(text_of(name))))
+    assert used or name != "README.md"
     assert [(command, flag) for command, flag in used if flag not in flags_of(command)] == []
 
 
@@ -123,14 +133,22 @@ def test_flags_in_sentences_exist(name: str) -> None:
     assert named - flags_of("serve") - flags_of("build") == set()
 
 
-@pytest.mark.parametrize(
-    "name", [name for pair in IN_TWO_LANGUAGES for name in pair] + ["CONTRIBUTING.md", "SECURITY.md"]
-)
+@pytest.mark.parametrize("name", [name for pair in IN_TWO_LANGUAGES for name in pair] + IN_ONE_LANGUAGE)
 def test_links_lead_somewhere(name: str) -> None:
-    """A link to a file of this repository leads to one."""
-    folder = (ROOT / name).parent
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", text_of(name))
-    assert [link for link in links if not (folder / link).exists()] == []
+    """A link to a file of this repository leads to one, and to a heading that it has."""
+    lost = []
+    for link, target, heading in re.findall(r"\]\(((?!https?://)([^)#]*)#?([^)]*))\)", text_of(name)):
+        file = (ROOT / name).parent / target if target else ROOT / name
+        if not file.exists() or (heading and heading not in anchors(file.read_text("utf-8"))):
+            lost.append(link)
+    assert lost == []
+
+
+def test_every_page_is_looked_at() -> None:
+    """A new page of the documentation is one that these tests know."""
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} == {
+        name.removeprefix("docs/") for pair in IN_TWO_LANGUAGES[1:] for name in pair
+    }
 
 
 def test_no_addresses_of_registries_or_paths_of_a_machine() -> None:
@@ -148,7 +166,7 @@ def test_no_addresses_of_registries_or_paths_of_a_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["run", "dev", "build", "hg"])
+@pytest.mark.parametrize("name", ["run", "dev", "build", "hg", "postgres"])
 def test_requirements_are_pinned_and_hashed(name: str) -> None:
     """Every requirement has one version and at least one hash, and nothing says where to download it."""
     lines = text_of(f"requirements/{name}.txt").splitlines()

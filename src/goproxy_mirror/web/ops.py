@@ -65,7 +65,7 @@ async def favicon(_incoming: Incoming) -> Response:
 
 
 class Readiness:
-    """Whether requests can be answered now: 200, or 503 with the reason."""
+    """Whether a file could be published now: 200, or 503 with the reason."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
