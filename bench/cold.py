@@ -1,6 +1,7 @@
 """The real go command with an empty module cache, through a proxy with an empty store, to an upstream at a distance.
 
-`direct` is the go command straight at the upstream. The go command itself asks no checksum database here: its go.sum has it all.
+`direct` is the go command straight at the upstream. The go command itself asks no checksum database here. `list -deps` fetches
+what `go build` does, and compiles nothing; `get` adds a module to a project that has none.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import load
@@ -19,16 +22,38 @@ from tests.world.go import Go
 NAMES = ("ours", "ours, unproven", "goproxy", "athens", "goproxyio")
 STAND_INS = ("go command", "go fetch")
 """Asked once, at 20 ms: they take several times as long as the rest."""
-COMMANDS = {"download": ("mod", "download"), "list -m all": ("list", "-mod=mod", "-m", "all")}
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the go command is given, the delays in milliseconds that it is measured at, and its project, if not the large one."""
+
+    argv: Sequence[str]
+    delays: Sequence[int]
+    files: Mapping[str, str] | None = None
+
+
+COMMANDS = {
+    "download": Command(("mod", "download"), (0, 20, 100)),
+    "list -m all": Command(("list", "-mod=mod", "-m", "all"), (0, 20, 100)),
+    "tidy": Command(("mod", "tidy"), (20,)),
+    "list -deps": Command(("list", "-deps", "./..."), (20,)),
+    "get": Command(
+        ("get", "github.com/spf13/cobra@v1.10.2"), (20,), {"go.mod": "module example.com/p\n\ngo 1.26.0\n"}
+    ),
+}
 _LONGEST = 600.0
 _STAND_INS_AT = 20
 
 
-def _project(folder: Path, url: str) -> Go:
+def _project(folder: Path, url: str, files: Mapping[str, str] | None) -> Go:
     """A developer with nothing but the project."""
     go = Go(folder, goproxy=url)
-    shutil.rmtree(go.work)
-    shutil.copytree(PROJECT, go.work)
+    if files is None:
+        shutil.rmtree(go.work)
+        shutil.copytree(PROJECT, go.work)
+    else:
+        go.project(files)
     return go
 
 
@@ -41,10 +66,11 @@ def _once(name: str, command: str, measure: str, setting: Setting) -> None:
         if server is not None:
             server.start()
         setting.upstream.set(_delay(measure))
-        go = _project(folder, setting.upstream.url if server is None else server.url)
+        url = setting.upstream.url if server is None else server.url
+        go = _project(folder, url, COMMANDS[command].files)
         before = server.process.cpu() if server else 0.0
         began = time.perf_counter()
-        done = go.run(*COMMANDS[command], timeout=_LONGEST)
+        done = go.run(*COMMANDS[command].argv, timeout=_LONGEST)
         took = time.perf_counter() - began
         if done.status:
             raise RuntimeError(done.stderr[-300:])
@@ -79,9 +105,18 @@ def _compare(command: str, measure: str, setting: Setting) -> None:
     names = ["direct", *setting.there(NAMES)]
     for number in range(1 if setting.quick else setting.repeats):
         first = number % len(names)
-        others = STAND_INS if number == 0 and _delay(measure) * 1e3 == _STAND_INS_AT else ()
+        others = STAND_INS if number == 0 and _with_stand_ins(command, round(_delay(measure) * 1e3)) else ()
         for name in (*names[first:], *names[:first], *others):
             _once(name, command, measure, setting)
+
+
+def _is_aimed(command: str, delay: int) -> bool:
+    """Whether there are targets: for what is measured at every distance."""
+    return delay > 0 and len(COMMANDS[command].delays) > 1
+
+
+def _with_stand_ins(command: str, delay: int) -> bool:
+    return delay == _STAND_INS_AT and _is_aimed(command, delay)
 
 
 def _measure(command: str, delay: int) -> Measure:
@@ -90,13 +125,15 @@ def _measure(command: str, delay: int) -> Measure:
     def run(setting: Setting) -> None:
         _compare(command, name, setting)
 
-    ratios = [("direct", 1.1), ("athens", 0.2), ("goproxy", 0.2)] if delay else []
-    if delay == _STAND_INS_AT:
+    ratios = [("direct", 1.1), ("athens", 0.2), ("goproxy", 0.2)] if _is_aimed(command, delay) else []
+    if _with_stand_ins(command, delay):
         ratios += [(each, 0.2) for each in STAND_INS]
     targets = [Target(name, "wall", bound, against) for against, bound in ratios]
-    if delay:
+    if _is_aimed(command, delay):
         targets.append(Target(name, "wall", 1.1, "direct", server="ours, unproven"))
-    return Measure(name, f"`go {' '.join(COMMANDS[command])}`, the upstream {delay} ms away", run, targets)
+    return Measure(
+        name, f"`go {' '.join(COMMANDS[command].argv)}`, the upstream {delay} ms away", run, targets
+    )
 
 
 def _upstream(setting: Setting) -> None:
@@ -122,5 +159,5 @@ def _upstream(setting: Setting) -> None:
 
 MEASURES = (
     Measure("upstream", "the upstream alone, without a delay: no bottleneck of what follows", _upstream),
-    *(_measure(command, delay) for command in COMMANDS for delay in (0, 20, 100)),
+    *(_measure(name, delay) for name, command in COMMANDS.items() for delay in command.delays),
 )

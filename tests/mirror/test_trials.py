@@ -117,7 +117,7 @@ async def test_failures(error: MirrorError, expected: Word) -> None:
     """Each kind has a word, and the reason is told in one line."""
     error.message = "a\nb"
     (trial,) = await tried(Said(failing=error))
-    assert (trial.word, trial.reason, trial.versions) == (expected, "a b", None)
+    assert (trial.word, trial.reason, trial.versions) == (expected, "a; b", None)
 
 
 async def test_newest_is_a_release() -> None:
