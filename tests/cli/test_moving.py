@@ -31,6 +31,22 @@ def test_wrong_arguments(case: str, tmp_path: Path, capsys: pytest.CaptureFixtur
         (tmp_path / "data" / "store").mkdir(parents=True)
     line = [each.format(tmp=tmp_path) for each in arguments]
     found = status_of([*line, "--data", str(tmp_path / "data"), "--upstream", "off", "--gosumdb", "off"])
-    last = capsys.readouterr().err.splitlines()[-1]
+    told = capsys.readouterr()
+    last = told.err.splitlines()[-1]
+    assert told.out == ""  # no summary of what has not begun
     assert (found, last.startswith("goproxy-mirror: "), said in last) == (status, True, True), last
     assert not list(tmp_path.glob("x*"))
+
+
+def test_restore_of_what_is_no_backup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, and speaks of no rest that a good copy would add."""
+    (tmp_path / "file").write_bytes(b"no backup" * 200)
+    with (tmp_path / "file").open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert status_of(["restore", "--data", str(tmp_path / "data")]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "this is no backup and no bundle of goproxy-mirror" in told.err
+    assert "--merge" not in told.err

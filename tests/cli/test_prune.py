@@ -94,6 +94,8 @@ def test_what_they_say(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
             "whole": True,
         },
     ]
+    shown = run("prune", "--older-than", "90d", "--json").splitlines()
+    assert json.loads(shown[-1])["whole"] is True
     assert run("prune", "--older-than", "90d") == "Nothing fits, of 2 versions with 1.5 kB in the store.\n"
     assert json.loads(run("reindex", "--json"))["summary"] == {
         "files": 4,

@@ -97,9 +97,15 @@ async def _restore(settings: Settings, *, merge: bool) -> int:
     from goproxy_mirror import app  # noqa: PLC0415
     from goproxy_mirror.mirror.archive import DamagedArchive  # noqa: PLC0415
     from goproxy_mirror.mirror.pipes import Inflow  # noqa: PLC0415
+    from goproxy_mirror.mirror.restore import Restored  # noqa: PLC0415
 
     end_on_sigterm()
-    refusals = 0
+    refusals = seen = 0
+
+    def told(so_far: Restored) -> None:
+        nonlocal seen
+        seen = so_far.files + so_far.here
+        progress.show(amount(seen, so_far.bytes))
 
     def refused(name: str, reason: str) -> None:
         nonlocal refusals
@@ -111,15 +117,13 @@ async def _restore(settings: Settings, *, merge: bool) -> int:
             try:
                 done = await opened.read(
                     stream,
-                    lambda so_far: progress.show(amount(so_far.files + so_far.here, so_far.bytes)),
+                    told,
                     refused,
                     merge=merge,
                 )
             except DamagedArchive as error:
-                raise DamagedArchive(
-                    f"restore: {error.message}. What came before that is whole and stays; a good copy of the backup adds the "
-                    "rest with --merge"
-                ) from None
+                rest = ". What came before that is whole and stays; a good copy of the backup adds the rest with --merge"
+                raise DamagedArchive(f"restore: {error.message}{rest if seen else ''}") from None
     here = f", {done.here:,} here already" if done.here else ""
     typer.echo(f"{files(done.files)} restored ({size(done.bytes)}){here}, {refusals:,} refused")
     return 1 if refusals else 0

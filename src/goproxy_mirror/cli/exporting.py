@@ -122,12 +122,12 @@ async def _export(
 
     def failed(name: str, error: MirrorError) -> None:
         if name not in failures:
-            failures[name] = error.line
+            failures[name] = error.line.removeprefix(f"{name}: ")
             progress.say(f"failed  {name}: {failures[name]}")
 
     def left_out(name: str, error: MirrorError) -> None:
         """No build needs it, and a module that is gone from the world often stands in somebody's go.mod still."""
-        progress.say(f"left out  {name}: {error.line}")
+        progress.say(f"left out  {name}: {error.line.removeprefix(f'{name}: ')}")
 
     def done(bytes_: int) -> None:
         nonlocal fetched, size_

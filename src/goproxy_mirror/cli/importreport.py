@@ -13,6 +13,7 @@ from rich.text import Text
 from goproxy_mirror.cli.plain import amount, files, say_json, size
 from goproxy_mirror.cli.progress import ProgressLine
 from goproxy_mirror.errors import SettingError
+from goproxy_mirror.module.tarreader import InvalidTar
 from goproxy_mirror.ports.moving import Outcome, Taken
 
 
@@ -69,16 +70,17 @@ class ImportReport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.__exit__(kind, error, trace)
-        if isinstance(error, SettingError) and not self._counts:
+        damaged = isinstance(error, InvalidTar)
+        if (damaged or isinstance(error, SettingError)) and not self._counts:
             return  # nothing has begun
         if self._json:
             counts = {taken.value: self._counts[taken] for taken in Taken}
             say_json({"summary": counts, "bytes": self._size, "whole": self.whole})
         else:
-            self._summary()
+            self._summary(damaged=damaged)
         sys.stdout.flush()
 
-    def _summary(self) -> None:
+    def _summary(self, *, damaged: bool) -> None:
         count = self._counts
         parts = [
             f"{count[Taken.IMPORTED]:,} imported ({size(self._size)})",
@@ -98,4 +100,7 @@ class ImportReport:
                 soft_wrap=True,
             )
         if not self.whole:
-            self._out.print("Not finished: the same command goes on from here.", soft_wrap=True)
+            rest = (
+                "a good copy of the bundle adds the rest" if damaged else "the same command goes on from here"
+            )
+            self._out.print(f"Not finished: {rest}.", soft_wrap=True)

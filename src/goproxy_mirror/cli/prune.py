@@ -136,6 +136,7 @@ async def _prune(settings: Settings, rules: Rules, *, yes: bool, as_json: bool) 
                 if not yes:
                     for chosen in plan.each():
                         report.would_go(chosen)
+                    report.whole = True
                     return 0
                 async for outcome in keeping.pruning.carry_out(plan):
                     report.done(outcome)

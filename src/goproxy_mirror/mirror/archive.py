@@ -230,7 +230,7 @@ class ArchiveReader:
             file = self._next()
         except DamagedArchive as error:
             raise DamagedArchive(
-                f"this is no backup and no bundle of goproxy-mirror: {error.message}"
+                f"this is no backup and no bundle of goproxy-mirror, or its beginning is damaged: {error.message}"
             ) from None
         about = self._json(file) if file.name == _HEAD else {}
         if not isinstance(about.get("kind"), str) or not isinstance(about.get("form"), int):
