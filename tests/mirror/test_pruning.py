@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from goproxy_mirror.errors import StorageError
+from goproxy_mirror.errors import StorageError, StorageFull
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.pruning import Chosen, Outcome, Plan, Pruning, Rules
 from goproxy_mirror.mirror.selection import Selection
@@ -282,6 +282,23 @@ async def test_disk_that_fails(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> N
     assert "x.test/m/@v/list" in await kept.files()
     monkeypatch.undo()
     assert names((await kept.prune(Rules(matching=selected("*")))).gone) == ["x.test/m@v1.0.0"]
+
+
+async def test_full_disk(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes no new list is what is pruned for: the list is made once there is room."""
+    for name in ("x.test/m@v1.0.0", "x.test/m@v1.1.0"):
+        await kept.hold(name)
+    replace = LocalStorage.replace
+
+    async def full(storage: LocalStorage, key: str, body: bytes) -> None:
+        if await storage.find("x.test/m/@v/v1.0.0.mod") is not None:
+            raise StorageFull("the store is full")
+        await replace(storage, key, body)
+
+    monkeypatch.setattr(LocalStorage, "replace", full)
+    outcome = await kept.prune(Rules(matching=selected("x.test/m@v1.0.0")))
+    assert (names(outcome.gone), outcome.failed) == (["x.test/m@v1.0.0"], [])
+    assert (await kept.storage.find("x.test/m/@v/list")).path.read_text() == "v1.1.0\n"  # type: ignore[union-attr]
 
 
 async def test_interruption(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

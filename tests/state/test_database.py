@@ -251,6 +251,7 @@ def test_every_code_has_its_words() -> None:
     """Whatever SQLite says becomes a sentence, without a path."""
     for name, words in {
         "SQLITE_FULL": "no room left",
+        "SQLITE_IOERR_SHMSIZE": "no room left",
         "SQLITE_BUSY_SNAPSHOT": "locked",
         "SQLITE_CORRUPT_INDEX": "damaged",
         "SQLITE_NOTADB": "damaged",

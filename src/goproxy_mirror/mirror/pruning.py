@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 
 import structlog
 
-from goproxy_mirror.errors import MirrorError
+from goproxy_mirror.errors import MirrorError, StorageFull
 from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.chronicle import Chronicle
 from goproxy_mirror.mirror.selection import Selection
@@ -182,8 +183,7 @@ class Pruning:
         left = list(group)
         try:
             if whole:
-                # No front may list for a moment what it cannot give any more.
-                await self._catalog.withdraw(path, frozenset(each.mv.version for each in group))
+                await self._withdraw(path, frozenset(each.mv.version for each in group))
             while left:
                 removed = await self._remove_version(left[0], before, whole=whole)
                 (outcome.gone if removed else outcome.kept).append(left.pop(0))
@@ -192,6 +192,11 @@ class Pruning:
         finally:
             if whole:
                 await self._derive(path)
+
+    async def _withdraw(self, path: ModulePath, versions: Collection[Version]) -> None:
+        """No front may list for a moment what it cannot give any more; but a full disk takes no new list before there is room."""
+        with suppress(StorageFull):
+            await self._catalog.withdraw(path, versions)
 
     async def _derive(self, path: ModulePath) -> None:
         """The list names again what was not removed."""

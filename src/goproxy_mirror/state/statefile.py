@@ -98,7 +98,8 @@ def explained(error: sqlite3.Error) -> StorageError:
     # The lower byte is the kind, the rest says more about it.
     kind = None if code is None else code & 0xFF
     said = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    if kind == sqlite3.SQLITE_FULL:
+    # The second is the file beside it that its users share, which is made when the first of them comes.
+    if kind == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
         return StorageFull(
             f"the state database cannot grow: there is no room left in the state folder ({said})"
         )
