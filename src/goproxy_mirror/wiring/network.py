@@ -8,8 +8,10 @@ from pathlib import Path
 
 from goproxy_mirror import __version__
 from goproxy_mirror.config import Settings
+from goproxy_mirror.errors import disk_failures
 from goproxy_mirror.ports import Credentials
 from goproxy_mirror.process import Runner
+from goproxy_mirror.state.files import write_whole
 from goproxy_mirror.transport import AddressPolicy, Hosts, Proxies, Transport
 from goproxy_mirror.vcs.git import GitRepositories
 from goproxy_mirror.wiring.credentials import buys_tokens, keyring
@@ -65,7 +67,10 @@ def runner_of(settings: Settings) -> Runner:
 
 
 def _certificates(settings: Settings) -> Path | None:
-    """One bundle of the usual CA certificates and those of `ca_file`: git takes a single file instead of the usual ones."""
+    """One bundle of the usual CA certificates and those of `ca_file`: git takes a single file instead of the usual ones.
+
+    Raises `StorageError`.
+    """
     if settings.ca_file is None:
         return None
     usual = ssl.get_default_verify_paths().cafile
@@ -75,7 +80,6 @@ def _certificates(settings: Settings) -> Path | None:
     bundle = settings.state / "certificates.pem"
     body = b"\n".join(parts)
     if not bundle.is_file() or bundle.read_bytes() != body:
-        fresh = bundle.with_suffix(".new")
-        fresh.write_bytes(body)
-        fresh.replace(bundle)
+        with disk_failures("write the certificates into the state folder"):
+            write_whole(bundle, body)
     return bundle
