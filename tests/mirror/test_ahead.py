@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror import observe
-from goproxy_mirror.errors import NotFound, SourceUnavailable
+from goproxy_mirror.errors import NotFound, SourceUnavailable, StorageError
 from goproxy_mirror.mirror.ahead import AheadCounts
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
@@ -251,3 +251,22 @@ async def test_what_is_not_there_is_wasted(tmp_path: Path) -> None:
         assert journey.ahead.counts() == AheadCounts(fetched=5, wasted=5)
         with pytest.raises(NotFound):
             await journey.files.answer(file("m000"))
+
+
+async def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
+    """A file that the store cannot look for is left to whoever asks for it, and the next one is fetched."""
+    source = Graph("up", requires=wide(3))
+    async with running(tmp_path, source, 1) as journey:
+        looks = journey.ahead._is_held
+
+        def broken(key: str) -> bool:
+            if "m001" in key:
+                raise StorageError("the disk is broken")
+            return looks(key)
+
+        journey.ahead._is_held = broken
+        await journey.files.answer(file("root"))
+        await until(lambda: journey.ahead.counts().fetched == 2)
+        await settled(journey)
+        assert source.asked[1:] == ["example.test/m000@v1.0.0.mod", "example.test/m002@v1.0.0.mod"]
+        assert not journey.ahead._waiting

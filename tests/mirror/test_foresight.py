@@ -81,6 +81,9 @@ def test_an_info_announces_its_list(client: Client) -> None:
     assert client.reads("c@v1.2.0") == ["b@v1.0.0.mod", "d@v1.0.0.mod"]
     assert client.arrives("b@v1.0.0", "1.21", "e@v1.0.0") == []
     assert client.reads("d@v1.0.0") == [], "once"
+    client.info("x@v1.0.0")
+    client.reads("x@v1.0.0", "1.21", "m@v1.0.0", "n@v1.0.0", "b@v0.9.0")
+    assert client.reads("n@v1.0.0") == ["m@v1.0.0.mod"], "b is known at a higher version"
 
 
 def test_a_client_that_reads_all_is_recognised(client: Client) -> None:

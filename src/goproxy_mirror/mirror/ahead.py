@@ -189,9 +189,11 @@ class Ahead:
             if now - waiting.since > _LATER:
                 self._done.pop(key, None)
                 continue
-            if key in self._asked or self._is_held(key):
-                continue
-            if self._begin(waiting):
+            try:
+                held = key in self._asked or self._is_held(key)
+            except MirrorError:
+                continue  # a store that cannot be read is told to whoever asks
+            if not held and self._begin(waiting):
                 self._credit -= 1
 
     def _begin(self, waiting: _Waiting) -> bool:

@@ -108,16 +108,16 @@ class Foresight:
         return ()
 
     def _mod_asked(self, mv: ModuleVersion, now: float) -> Sequence[File]:
-        known = self._known.get(mv.path.value)
         # A pruned graph reads the highest version alone, but for what stands below an unpruned module.
-        passed_over = known is not None and mv.version < known.version and mv in self._passed_over
+        passed_over = self._is_outdone(mv) and mv in self._passed_over
         self._passed_over.pop(mv, None)
         self._note(mv, now, asked=True)
         added = self._lists.pop(mv, ())
         if added:
             for each in added:
                 self._lists.pop(each, None)
-            return _mods([each for each in added if each != mv])
+            # Of several lists together, as `go build` asks for all modules of a project, the highest versions alone are read.
+            return _mods([each for each in added if each != mv and not self._is_outdone(each)])
         if not passed_over or mv in self._below:
             return ()
         self._signs.append(now)
@@ -160,6 +160,11 @@ class Foresight:
                 if announced == _REACH:
                     break
         return found
+
+    def _is_outdone(self, mv: ModuleVersion) -> bool:
+        """Whether a higher version of the path was asked for or named."""
+        known = self._known.get(mv.path.value)
+        return known is not None and mv.version < known.version
 
     def _with_all_below(self, required: Sequence[ModuleVersion]) -> Sequence[File]:
         fresh = [each for each in required if not self._below.get(each)]
