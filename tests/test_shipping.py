@@ -144,6 +144,14 @@ def test_links_lead_somewhere(name: str) -> None:
     assert lost == []
 
 
+def test_architecture_names_what_is_there() -> None:
+    """Each file of ours that ARCHITECTURE.md names exists, below the folder that it names."""
+    named = set(re.findall(r"`([a-z][a-z_/]*\.py)`", text_of("ARCHITECTURE.md")))
+    assert named
+    there = [f"/{name}" for name in tracked()]
+    assert [name for name in named if not any(each.endswith(f"/{name}") for each in there)] == []
+
+
 def test_every_page_is_looked_at() -> None:
     """A new page of the documentation is one that these tests know."""
     assert {path.name for path in (ROOT / "docs").glob("*.md")} == {
