@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from goproxy_mirror.errors import StorageError, StoreRefused
+from goproxy_mirror.storage.bucketledger import BucketLedger
 from goproxy_mirror.storage.objects import ObjectStorage
 from goproxy_mirror.storage.remote import Remote
 from goproxy_mirror.storage.tier import Tier
@@ -206,6 +207,39 @@ async def test_lost_answer_does_not_lose_the_race(s3: ObjectServer, way: FaultyW
         way.clear()
         assert await publish(second, KEY, b"second") == b"first"
         assert await publish(first, KEY, b"third") == b"first"
+
+
+async def test_refused_for_a_write_that_came_to_nothing(
+    s3: ObjectServer, way: FaultyWay, tmp_path: Path
+) -> None:
+    """A service may say that somebody else is writing just now; where nothing is there afterwards, it is written after all."""
+    prefix = new_prefix()
+    ledger = BucketLedger(Remote(f"s3://{BUCKET}/{prefix}", {"endpoint": way.url}, limits=LIMITS))
+    async with bucket(s3, tmp_path / "a", prefix, url=way.url) as store:
+        await store.probe()
+        way.clear(lambda call: "409" if call.method == "PUT" and way.hits < 2 else None)
+        assert await publish(store, KEY, b"mine") == b"mine"
+        assert way.hits == 2
+        way.clear(lambda call: "409" if call.method == "PUT" and way.hits < 2 else None)
+        assert await ledger.create("pins/a", b"mine") == b"mine"
+        assert way.hits == 2
+        # Positive control: who is refused for good is told so, and nothing is claimed to be there.
+        way.clear(lambda call: "409" if call.method == "PUT" else None)
+        with pytest.raises(StorageError):
+            await publish(store, "a.b/m/@v/v1.1.0.zip", b"mine")
+        with pytest.raises(StorageError):
+            await ledger.create("pins/b", b"mine")
+
+
+async def test_service_that_knows_no_conditions(s3: ObjectServer, way: FaultyWay, tmp_path: Path) -> None:
+    """One that answers a condition with 501 is taken for what it is, and written to by one node."""
+    async with bucket(s3, tmp_path / "a", new_prefix(), url=way.url) as store:
+        way.clear(lambda call: "501" if "if-none-match" in call.headers else None)
+        honours = await store.probe()
+        assert (honours.writes, honours.copies) == (False, False)
+        assert way.hits
+        assert await publish(store, KEY, b"first") == b"first"
+        assert await publish(store, KEY, b"second") == b"first"
 
 
 async def test_service_that_replaces_is_found_out(s3: ObjectServer, way: FaultyWay, tmp_path: Path) -> None:

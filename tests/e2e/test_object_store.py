@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.conftest import NewDeveloper, StartServer
-from tests.contracts.stores import new_prefix
+from tests.contracts.stores import bucket, new_prefix, use_credentials
 from tests.world.faults import FaultyWay
 from tests.world.go import clean_environment
 from tests.world.modules import PROJECT, Modules
@@ -191,3 +194,70 @@ def test_store_that_cannot_be_used_ends_the_start(
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not {s3.secret, s3.access, "not-the-one"} & set(done.stderr.replace('"', " ").split())
+
+
+async def test_removed_by_one_node_is_gone_from_another(
+    s3: ObjectServer,
+    start_server: StartServer,
+    upstream: Upstream,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What `verify` and `prune` beside one server take out leaves the folder and the memory of another, and it alone."""
+    prefix = new_prefix()
+    arguments = (*s3.arguments(prefix), "--list-ttl", "1s", "--workers", "2")
+    first = start_server("--upstream", upstream.url, *arguments, env=s3.env(), name="first")
+    second = start_server("--upstream", "off", *arguments, env=s3.env(), name="second")
+    for path in (MOD, ZIP):
+        body = first.get(path).body
+        assert {second.get(path).body for _ in range(4)} == {body}
+    use_credentials(monkeypatch, s3)
+    async with bucket(s3, tmp_path / "node", prefix) as node:
+        await node.delete(ZIP.lstrip("/"))
+    assert second.get(ZIP).status == 200, "nobody asks the bucket at each hit"
+    for _ in range(4):
+        await asyncio.to_thread(eventually, lambda: second.get(ZIP).status == 404, what="the end of the file")
+    assert second.get(MOD).status == 200
+    await asyncio.to_thread(
+        eventually, lambda: not (first.data / f"state/tier{ZIP}").exists(), what="its end there"
+    )
+    assert first.get(ZIP).status == 200, "fetched again where there is a source"
+
+
+def test_credentials_of_a_profile(
+    s3: ObjectServer, start_server: StartServer, upstream: Upstream, tmp_path: Path
+) -> None:
+    """A profile that is named, whose credentials a program gives for an hour, opens the bucket to every worker; nothing shows them."""
+    program = tmp_path / "give"
+    given = {
+        "Version": 1, "AccessKeyId": s3.access, "SecretAccessKey": s3.secret,
+        "Expiration": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+    }  # fmt: skip
+    program.write_text(f"#!/bin/sh\necho called >> {tmp_path}/calls\necho '{json.dumps(given)}'\n")
+    program.chmod(0o700)
+    config = tmp_path / "config"
+    config.write_text(f"[profile shop]\nregion = us-east-1\ncredential_process = {program}\n")
+    env = {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "shop"}
+    prefix = new_prefix()
+    server = start_server("--upstream", upstream.url, *s3.arguments(prefix), "--workers", "2", env=env)
+    assert server.get(ZIP).status == 200
+    assert ZIP.lstrip("/") in stored(s3, prefix)
+    assert (tmp_path / "calls").exists()
+    assert s3.secret not in server.log()
+
+
+def test_profile_that_gives_nothing_ends_the_start(s3: ObjectServer, tmp_path: Path) -> None:
+    """A profile whose program fails: exit status 2, and one line that names it."""
+    (tmp_path / "config").write_text("[profile shop]\ncredential_process = false\n")
+    done = subprocess.run(
+        program("serve", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "data"), *s3.arguments("x")),
+        env=clean_environment(tmp_path)
+        | {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_PROFILE": "shop"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "AWS profile shop gives no credentials" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

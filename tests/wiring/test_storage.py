@@ -12,7 +12,7 @@ from goproxy_mirror.errors import SettingError, StorageError
 from goproxy_mirror.storage.local import LocalStorage
 from goproxy_mirror.storage.objects import Honours, ObjectStorage
 from goproxy_mirror.storage.remote import Remote
-from goproxy_mirror.wiring.storage import _probe, check_store, storage_of
+from goproxy_mirror.wiring.storage import _probe, check_store, remote_of, storage_of
 
 MEMORY = StoreURL("memory://")
 
@@ -88,3 +88,30 @@ def test_every_option_is_some_services(name: str, monkeypatch: pytest.MonkeyPatc
         except SettingError as error:
             refusals.append(error.message)
     assert sum("is not valid for store" in each for each in refusals) < 3, refusals
+
+
+def test_profile_without_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is named ends the start with how to install it; one that just lies there changes nothing."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("goproxy_mirror.storage.profile.find_spec", lambda _name: None)
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws/config").write_text("[default]\nregion = us-east-1\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    url = StoreURL("s3://modules")
+    remote_of(settings(tmp_path, store="s3://modules"), url)
+    monkeypatch.setenv("AWS_PROFILE", "shop")
+    with pytest.raises(SettingError, match=r"shop.*goproxy-mirror\[aws\]"):
+        remote_of(settings(tmp_path, store="s3://modules"), url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
+    remote_of(settings(tmp_path, store="s3://modules"), url)
+
+
+def test_endpoint_of_every_service(tmp_path: Path) -> None:
+    """The option `endpoint` means the same for all of them."""
+    for store in ("s3://modules", "gs://modules", "az://modules"):
+        options = {"endpoint": "http://127.0.0.1:9"} | (
+            {"account_name": "a"} if store.startswith("az") else {}
+        )
+        remote_of(settings(tmp_path, store=store, store_options=options), StoreURL(store))

@@ -9,7 +9,9 @@ from typing import Literal
 
 from tests.world.local_http import Exchange, LocalServer
 
-Fault = Literal["503", "403", "html404", "refused", "lost", "truncated", "flipped", "hang", "slow"]
+Fault = Literal[
+    "503", "501", "409", "403", "html404", "refused", "lost", "truncated", "flipped", "hang", "slow"
+]
 """`refused` cuts the connection before the server hears of the request, `lost` before the client hears of the answer."""
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
@@ -57,6 +59,10 @@ class FaultyWay(LocalServer):
         match fault:
             case "503":
                 return exchange.reply(503, b"<Error><Code>SlowDown</Code></Error>")
+            case "501":
+                return exchange.reply(501, b"<Error><Code>NotImplemented</Code></Error>")
+            case "409":
+                return exchange.reply(409, b"<Error><Code>ConditionalRequestConflict</Code></Error>")
             case "403":
                 return exchange.reply(403, b"<Error><Code>AccessDenied</Code></Error>")
             case "html404":

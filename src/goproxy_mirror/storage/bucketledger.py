@@ -8,6 +8,8 @@ from goproxy_mirror.errors import StorageError
 from goproxy_mirror.storage.remote import Remote
 
 _BESIDE = "_state/"
+_TRIES = 3
+"""Who is refused finds the record that was first, unless the service refused for a write that then failed."""
 
 
 class BucketLedger:
@@ -18,15 +20,15 @@ class BucketLedger:
         self._remote = remote
 
     async def create(self, name: str, body: bytes) -> bytes:
-        held = await self.get(name)
-        if held is not None:
-            return held
-        if await self._remote.put_once(_BESIDE + name, body):
-            return body
-        held = await self.get(name)
-        if held is None:
-            raise StorageError(f"the record {name} beside the store was there, and is gone")
-        return held
+        for _ in range(_TRIES):
+            held = await self.get(name)
+            if held is not None:
+                return held
+            if await self._remote.put_once(_BESIDE + name, body):
+                return body
+        raise StorageError(
+            f"the record {name} beside the store could not be written, and is not there either"
+        )
 
     async def get(self, name: str) -> bytes | None:
         found = await self._remote.get(_BESIDE + name)

@@ -20,8 +20,9 @@ import structlog
 
 from goproxy_mirror.errors import StorageError, StorageFull, disk_failures
 from goproxy_mirror.ports import FileKind, RemoteFile, StoredFile
-from goproxy_mirror.storage.remote import Damaged, Meta, Remote
-from goproxy_mirror.storage.tier import Tier, digest_of, receive
+from goproxy_mirror.storage.remote import Damaged, Meta, Remote, Unsupported
+from goproxy_mirror.storage.removals import Removals
+from goproxy_mirror.storage.tier import Tier, digest_of, is_inside, receive
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -36,6 +37,8 @@ _WRITER_FOR = 600.0
 _WRITER_SAYS = 60.0
 _READY_FOR = 5.0
 """Seconds between two trials: whoever balances load asks often, and each of them is paid for."""
+_TRIES = 3
+"""A service may refuse a write for another one that is under way and then fails, so that nothing is there after both."""
 _FORGOTTEN = 24 * 3600.0
 """Seconds after which an unfinished upload is nobody's."""
 
@@ -50,7 +53,7 @@ class Honours:
 
 class ObjectStorage:
     """`ports.Storage` in a bucket. `instance` names this node, `large` bytes are written in parts, and what has at least
-    `redirect_above` is left to the bucket to send."""
+    `redirect_above` is left to the bucket to send. What other nodes delete is noticed every `look_every` seconds."""
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class ObjectStorage:
         instance: str,
         redirect_above: int | None = None,
         large: int = 64 << 20,
+        look_every: float = 60.0,
     ) -> None:
         self._remote = remote
         self._tier = tier
@@ -70,10 +74,12 @@ class ObjectStorage:
         self._said_writer = 0.0
         self._ready_until = 0.0
         self._tasks: dict[str, asyncio.Task[object]] = {}
+        self._removals = Removals(remote, tier, every=look_every)
 
     async def __aenter__(self) -> ObjectStorage:
         """Make the tier's folder. Asks nobody: what is held here is served while the store is down."""
         await asyncio.to_thread(self._tier.open)
+        self._tasks["removals"] = asyncio.create_task(self._removals.watch())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -120,17 +126,12 @@ class ObjectStorage:
         with disk_failures(f"publish {key}"):
             size = (await asyncio.to_thread(staged.stat)).st_size
             digest = await asyncio.to_thread(digest_of, staged)
-        honours = await self._known()
-        if honours.writes and honours.copies and size > self._large:
-            beside = f".tmp/{self._instance}-{secrets.token_hex(8)}"
-            ours = await self._remote.put_parts(key, staged, beside=beside)
-        elif honours.writes:
-            ours = await self._remote.put_file(key, staged, digest=digest)
-        else:
-            await self._write_alone()
-            ours = await self._remote.head(key) is None
-            ours = ours and await self._remote.put_file(key, staged, digest=digest, once=False)
-        published = await self._remote.head(key)
+        published = None
+        for _ in range(_TRIES):
+            ours = await self._written(key, staged, size, digest)
+            published = await self._remote.head(key)
+            if ours or published is not None:
+                break
         if published is None:
             raise StorageError(
                 f"{key} was published and is gone: is another program removing objects from the bucket?"
@@ -145,6 +146,19 @@ class ObjectStorage:
         if stored is None:
             raise StorageError(f"{key} was there and is gone; ask again")
         return stored
+
+    async def _written(self, key: str, staged: Path, size: int, digest: str) -> bool:
+        """Write a file if nothing is there: False where something is."""
+        honours = await self._known()
+        if honours.writes and honours.copies and size > self._large:
+            beside = f".tmp/{self._instance}-{secrets.token_hex(8)}"
+            return await self._remote.put_parts(key, staged, beside=beside)
+        if honours.writes:
+            return await self._remote.put_file(key, staged, digest=digest)
+        await self._write_alone()
+        if await self._remote.head(key) is not None:
+            return False
+        return await self._remote.put_file(key, staged, digest=digest, once=False)
 
     async def publish(self, key: str, body: bytes) -> tuple[StoredFile, bool]:
         async with self.stage() as staged:
@@ -163,7 +177,11 @@ class ObjectStorage:
                 yield key
 
     async def delete(self, key: str) -> None:
-        await self._remote.delete(_checked(key))
+        if _checked(key).endswith(
+            _FIXED
+        ):  # nothing else is in anybody's folder for longer than an answer takes
+            await self._removals.say(key)
+        await self._remote.delete(key)
         await self._tier.drop(key)
 
     async def ready(self) -> None:
@@ -182,7 +200,10 @@ class ObjectStorage:
         await self._remote.put(second, b"second")
         try:
             await self._remote.put(first, b"first")
-            writes = not await self._created(first, b"another")
+            try:
+                writes = not await self._created(first, b"another")
+            except Unsupported:
+                writes = False  # it does not know of conditions, and says so
             try:
                 copies = not await self._remote.copies_once(second, first)
             except StorageError:
@@ -202,7 +223,8 @@ class ObjectStorage:
         return honours
 
     async def _reclaim(self) -> None:
-        """Remove what uploads that were cut off have left."""
+        """Remove what uploads that were cut off have left, and what all nodes have heard."""
+        await self._removals.reclaim()
         async for key, meta in self._remote.list(".tmp"):
             if time.time() - meta.modified > _FORGOTTEN:
                 await self._remote.delete(key)
@@ -285,7 +307,6 @@ async def _outcome(work: Callable[[], Awaitable[object]]) -> object:
 
 def _checked(key: str) -> str:
     """The key, which the protocol's parser has already checked; said again here since what follows touches disk and bucket."""
-    parts = key.split("/")
-    if "\\" in key or "\0" in key or key.startswith(_OURS) or not all(parts) or {".", ".."} & set(parts):
+    if key.startswith(_OURS) or not is_inside(key):
         raise StorageError(f"{key!r} is no key of a published file")
     return key

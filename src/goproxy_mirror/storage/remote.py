@@ -20,6 +20,7 @@ from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
     PermissionDeniedError,
+    PreconditionError,
     UnauthenticatedError,
     UnknownConfigurationKeyError,
 )
@@ -28,8 +29,12 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store, from_url
 from goproxy_mirror.errors import SettingError, StorageError, StoreRefused
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import ClientConfig, RetryConfig, S3CredentialProvider
 
+_THERE = (AlreadyExistsError, PreconditionError)
+"""What a write on the condition that nothing is there is answered with; Azure says the second too."""
+_UNKNOWN = ("501 ", "NotImplemented<")
+"""How a service says that it does not know what it was asked for."""
 _SAID_ABSENT = ("NoSuchKey", "BlobNotFound")
 """The codes of S3 and Google, and of Azure, for an object that is not there. A bare 404 may be anybody's."""
 _TYPES = {".zip": "application/zip", ".mod": "text/plain; charset=utf-8", ".info": "application/json"}
@@ -69,6 +74,10 @@ class Meta:
     digest: str | None
 
 
+class Unsupported(StorageError):
+    """The service does not know what it was asked for."""
+
+
 class Damaged(StorageError):
     """What arrived is not what was published."""
 
@@ -76,8 +85,9 @@ class Damaged(StorageError):
 class Remote:
     """Objects below a URL (`s3://bucket/prefix`, `gs://`, `az://`, `memory://`), by key. Raises `StorageError`.
 
-    `options` are obstore's own; secrets come from the environment. `ca` is a PEM text to trust beside the usual ones,
-    `proxy` the URL of a forward proxy, which is not used for the hosts of `no_proxy`. Raises `SettingError`.
+    `options` are obstore's own; secrets come from the environment, or for S3 from `credentials`. `ca` is a PEM text to trust
+    beside the usual ones, `proxy` the URL of a forward proxy, which is not used for the hosts of `no_proxy`. Raises
+    `SettingError`.
     """
 
     def __init__(
@@ -89,6 +99,7 @@ class Remote:
         ca: bytes | None = None,
         proxy: str | None = None,
         no_proxy: str = "",
+        credentials: S3CredentialProvider | None = None,
     ) -> None:
         self.limits = limits or Limits()
         client: ClientConfig = {
@@ -103,12 +114,11 @@ class Remote:
         if proxy is not None:
             client["proxy_url"] = proxy
             client["proxy_excludes"] = f"{no_proxy},localhost,127.0.0.1,::1".lstrip(",")
-        self._reads = _opened(
-            url, options, self.limits, {**client, "read_timeout": timedelta(seconds=self.limits.stall)}
-        )
+        reading: ClientConfig = {**client, "read_timeout": timedelta(seconds=self.limits.stall)}
+        self._reads = _opened(url, options, self.limits, reading, credentials)
         # A limit on silence would count from a request's first byte, and end a long upload.
         memory = isinstance(self._reads, MemoryStore)
-        self._writes = self._reads if memory else _opened(url, options, self.limits, client)
+        self._writes = self._reads if memory else _opened(url, options, self.limits, client, credentials)
 
     async def head(self, key: str) -> Meta | None:
         """What is known of an object, without its bytes; None where there is none."""
@@ -158,7 +168,7 @@ class Remote:
             async with asyncio.timeout(self.limits.within(len(body))):
                 try:
                     await self._writes.put_async(key, body, mode="create", use_multipart=False)
-                except AlreadyExistsError:
+                except _THERE:
                     return False
         return True
 
@@ -177,7 +187,7 @@ class Remote:
                         mode="create" if once else "overwrite",
                         use_multipart=False,
                     )
-                except AlreadyExistsError:
+                except _THERE:
                     return False
         return True
 
@@ -203,7 +213,7 @@ class Remote:
     async def _copy_once(self, source: str, key: str) -> bool:
         try:
             await self._writes.copy_async(source, key, overwrite=False)
-        except AlreadyExistsError:
+        except _THERE:
             return False
         return True
 
@@ -223,10 +233,10 @@ class Remote:
         except StorageError:
             return
 
-    async def list(self, folder: str) -> AsyncIterator[tuple[str, Meta]]:
-        """The objects below a folder (no slash at its end; "" for all), page by page."""
+    async def list(self, folder: str, *, after: str | None = None) -> AsyncIterator[tuple[str, Meta]]:
+        """The objects below a folder (no slash at its end; "" for all) in order, page by page; those behind the key `after`."""
         with _told("list"):
-            pages = self._reads.list(folder or None, chunk_size=1000)
+            pages = self._reads.list(folder or None, offset=after, chunk_size=1000)
         while True:
             with _told(f"list {folder}" if folder else "list what it holds"):
                 try:
@@ -253,7 +263,13 @@ class Remote:
 Store = S3Store | GCSStore | AzureStore | MemoryStore
 
 
-def _opened(url: str, options: Mapping[str, str], limits: Limits, client: ClientConfig) -> Store:
+def _opened(
+    url: str,
+    options: Mapping[str, str],
+    limits: Limits,
+    client: ClientConfig,
+    credentials: S3CredentialProvider | None,
+) -> Store:
     if url.startswith("memory:"):
         return MemoryStore()
     retry: RetryConfig = {
@@ -264,6 +280,10 @@ def _opened(url: str, options: Mapping[str, str], limits: Limits, client: Client
     said: dict[str, Any] = dict(options)
     if url.startswith("s3:"):
         said.setdefault("copy_if_not_exists", "multipart")
+    if credentials is not None:
+        said["credential_provider"] = credentials
+    if url.startswith("gs:") and "endpoint" in said:
+        said["base_url"] = said.pop("endpoint")  # the other services' name for it
     try:
         store = from_url(url, **said, client_options=client, retry_config=retry)
     except UnknownConfigurationKeyError as error:
@@ -326,12 +346,15 @@ def _told(task: str) -> Iterator[None]:
             raise StoreRefused(
                 f"the object store could not {task}: its URL cannot be used; for http:// name it with --store-option endpoint="
             ) from None
-        raise StorageError(f"the object store could not {task}: {_reason(error)}") from None
+        kind = Unsupported if any(sign in str(error) for sign in _UNKNOWN) else StorageError
+        raise kind(f"the object store could not {task}: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:
     """What went wrong, without addresses, request ids and the rest of what a service answers."""
     text = str(error)
+    if "External AWS credential provider" in text:
+        return "its AWS profile gives no credentials"
     status, code = _STATUS.search(text), _CODE.search(text)
     if status or code:
         return " ".join(found.group(1).strip() for found in (status, code) if found)

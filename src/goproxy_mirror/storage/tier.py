@@ -27,6 +27,8 @@ _TOUCH = 30.0
 """Seconds: a use is noted again after them."""
 _GRACE = 120.0
 """Seconds after its last use during which a file stays, since somebody may be about to send it."""
+_LOOKED = ".looked"
+"""A file that is no copy of an object: its time says up to when the folder has let go of what was removed from the store."""
 
 
 class Tier:
@@ -75,10 +77,28 @@ class Tier:
             await self.sweep()
         return stored
 
-    async def drop(self, key: str) -> None:
-        """Let go of a file, if it is here."""
+    async def drop(self, key: str, *, until: float | None = None) -> None:
+        """Let go of a file, if it is here; with `until` only where the object is no younger than that."""
         with suppress(OSError):
-            await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
+            await asyncio.to_thread(_drop, self._folder / key, until)
+
+    async def empty(self) -> None:
+        """Let go of everything."""
+        await asyncio.to_thread(_sweep, self._folder, 0, grace=0.0)
+
+    def looked(self) -> float | None:
+        """When somebody last heeded what was removed from the store, in seconds since the epoch. Blocks."""
+        try:
+            return (self._folder / _LOOKED).stat().st_mtime
+        except OSError:
+            return None
+
+    def note_look(self, at: float) -> None:
+        """What was removed before that is not here any more. Blocks."""
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / _LOOKED).touch()
+            os.utime(self._folder / _LOOKED, (at, at))
 
     async def sweep(self, *, half: bool = False) -> None:
         """Delete what was used longest ago, until the rest fits; with `half`, until half of it is gone."""
@@ -107,6 +127,12 @@ async def receive(pieces: AsyncIterator[bytes], staged: Path, *, size: int, dige
             raise Damaged("the object store sent other bytes than were published")
     elif not await asyncio.to_thread(_sound, staged):
         raise Damaged("the object store sent a damaged zip")
+
+
+def is_inside(key: str) -> bool:
+    """Whether a key names a file below the folder that it is taken in."""
+    parts = key.split("/")
+    return "\\" not in key and "\0" not in key and all(parts) and not {".", ".."} & set(parts)
 
 
 _as_path = lru_cache(maxsize=8192)(Path)
@@ -160,7 +186,12 @@ def _place(staged: Path, path: Path, modified: float) -> StoredFile:
     return StoredFile(path, status.st_size, status.st_mtime)
 
 
-def _sweep(folder: Path, size: int, *, half: bool) -> None:
+def _drop(path: Path, until: float | None) -> None:
+    if until is None or path.stat().st_mtime <= until:
+        path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, size: int, *, half: bool = False, grace: float = _GRACE) -> None:
     # What takes more than half of the room would push everything else out, and goes first.
     files = sorted(_files(folder), key=lambda file: (file[1] <= size // 2, file))
     held = sum(each for _, each, _ in files)
@@ -170,7 +201,7 @@ def _sweep(folder: Path, size: int, *, half: bool) -> None:
         if held <= size:
             return
         with suppress(OSError):
-            if now - used < _GRACE or now - path.stat().st_atime < _GRACE:
+            if now - used < grace or now - path.stat().st_atime < grace:
                 continue
             path.unlink()
         held -= each
@@ -178,8 +209,9 @@ def _sweep(folder: Path, size: int, *, half: bool) -> None:
 
 def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
     for root, folders, names in os.walk(folder):
-        if ".tmp" in folders and Path(root) == folder:
-            folders.remove(".tmp")
+        if Path(root) == folder:
+            folders[:] = [each for each in folders if each != ".tmp"]
+            names = [each for each in names if each != _LOOKED]  # noqa: PLW2901
         for name in names:
             path = Path(root, name)
             with suppress(OSError):

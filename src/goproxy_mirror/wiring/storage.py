@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from goproxy_mirror.config import Settings, StoreURL
+from goproxy_mirror.config import Settings, StoreURL, aws_profile
 from goproxy_mirror.errors import SettingError, StorageError, StoreRefused
 from goproxy_mirror.observe import start_log
 from goproxy_mirror.ports import Ledger, Storage
@@ -21,6 +21,7 @@ from goproxy_mirror.storage.local import LocalStorage
 
 if TYPE_CHECKING:
     from goproxy_mirror.storage.objects import ObjectStorage
+    from goproxy_mirror.storage.profile import ProfileCredentials
     from goproxy_mirror.storage.remote import Remote
 
 log = structlog.get_logger(__name__)
@@ -69,11 +70,14 @@ def _check_bucket(settings: Settings, url: StoreURL) -> None:
 async def _probe(settings: Settings, url: StoreURL) -> None:
     async with _bucket(settings, url) as storage:
         try:
+            profile = _credentials(url, dict(settings.store_options))
+            if profile is not None:
+                await asyncio.to_thread(profile.check)
             honours = await storage.probe()
         except StoreRefused as error:
             raise SettingError(
                 f'store = "{url}": {error.message}; allowed is a bucket that is there, with credentials for it in the '
-                "environment (docs/stores.md)"
+                f"environment{_or_profile(url)} (docs/stores.md)"
             ) from error
         except StorageError as error:
             log.warning(
@@ -85,6 +89,14 @@ async def _probe(settings: Settings, url: StoreURL) -> None:
             f'store = "{url}": several nodes share it, as database says, and the object store replaces what is there although it '
             "is told not to; allowed is one that honours If-None-Match (docs/stores.md), or one node without database"
         )
+
+
+def _or_profile(url: StoreURL) -> str:
+    if url.scheme != "s3":
+        return ""
+    from goproxy_mirror.storage.profile import INSTALL, can_read_profiles  # noqa: PLC0415 (as below)
+
+    return " or in an AWS profile" + ("" if can_read_profiles() else f", which takes {INSTALL}")
 
 
 async def ledger_of(settings: Settings) -> Ledger:
@@ -108,6 +120,7 @@ def _bucket(settings: Settings, url: StoreURL) -> ObjectStorage:
         Tier(settings.tier, settings.tier_size),
         instance=instance_id(settings.state),
         redirect_above=settings.redirect_above,
+        look_every=min(60.0, max(1.0, settings.list_ttl)),
     )
 
 
@@ -116,6 +129,7 @@ def remote_of(settings: Settings, url: StoreURL) -> Remote:
     from goproxy_mirror.storage.remote import Limits, Remote  # noqa: PLC0415
 
     options = dict(settings.store_options)
+    credentials = _credentials(url, options)
     plain = options.get("endpoint", "").startswith("http://")
     return Remote(
         url.text,
@@ -124,4 +138,27 @@ def remote_of(settings: Settings, url: StoreURL) -> Remote:
         ca=settings.ca_file.read_bytes() if settings.ca_file else None,
         proxy=settings.http_proxy if plain else settings.https_proxy,
         no_proxy=settings.no_proxy,
+        credentials=credentials,
     )
+
+
+def _credentials(url: StoreURL, options: dict[str, str]) -> ProfileCredentials | None:
+    """What gives the credentials of the profile that the AWS SDKs would use, whose region becomes an option; None without one."""
+    profile = aws_profile() if url.scheme == "s3" and options.get("skip_signature") != "true" else None
+    if profile is None:
+        return None
+    from goproxy_mirror.storage.profile import INSTALL, ProfileCredentials, can_read_profiles  # noqa: PLC0415 (as above)
+
+    if not can_read_profiles():
+        if (
+            profile.name is None
+        ):  # a file that may have nothing to do with it; said where there are no other credentials
+            return None
+        raise SettingError(
+            f'store = "{url}": the environment names the AWS profile {profile.name}, and what reads profiles is not installed; '
+            f"either {INSTALL}, or name AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment (docs/stores.md)"
+        )
+    credentials = ProfileCredentials(profile.name, profile.region)
+    if credentials.region is not None:
+        options.setdefault("region", credentials.region)
+    return credentials
