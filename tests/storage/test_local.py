@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from goproxy_mirror.errors import StorageError, StorageFull
 from goproxy_mirror.storage import publishing
 from goproxy_mirror.storage.local import LocalStorage
 
+UNSHARE = ["unshare", "-rpf"] if shutil.which("unshare") else []
 KEY = "golang.org/x/text/@v/v0.3.0.mod"
 
 
@@ -148,6 +150,16 @@ def test_leftovers_of_the_dead_are_removed(tmp_path: Path) -> None:
     os.utime(old, (0, 0))
     LocalStorage(root).open()
     assert [left.name for left in (root / ".tmp").iterdir()] == [f"{host}-{os.getppid()}-bb"]
+
+
+async def test_files_of_another_container_stay(store: LocalStorage, tmp_path: Path) -> None:
+    """Where numbers of processes mean something else, nobody knows from them who is dead, also on a host of the same name."""
+    if not UNSHARE or subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("processes cannot have numbers of their own here")
+    code = "from pathlib import Path; from goproxy_mirror.storage.local import LocalStorage as L; L(Path('store')).open()"
+    async with store.stage() as staged:
+        subprocess.run([*UNSHARE, sys.executable, "-c", code], cwd=tmp_path, check=True)
+        assert staged.exists()
 
 
 def test_unwritable_store_is_said(tmp_path: Path) -> None:

@@ -44,9 +44,8 @@ class LocalStorage:
         self._root = root
         self._text_root = str(root)
         self._tmp = root / ".tmp"
-        host = sha256(socket.gethostname().encode()).hexdigest()[:8]
-        self._owner = f"{host}-{os.getpid()}"
-        self._host = host
+        self._host = _host()
+        self._owner = f"{self._host}-{os.getpid()}"
         self._publisher = Publisher(root, self._fresh, self._tmp / _REMOVALS)
         self._small = Gathering("store-write", self._publisher.small)
 
@@ -185,6 +184,15 @@ class LocalStorage:
         if int(pid) == os.getpid():
             return True  # nothing of ours is staged yet: an earlier process had our number
         return not _is_alive(int(pid))
+
+
+def _host() -> str:
+    """Where our number means this process: containers of one name have numbers of their own."""
+    try:
+        numbers = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        numbers = 0
+    return sha256(f"{socket.gethostname()} {numbers}".encode()).hexdigest()[:8]
 
 
 def _take(names: Iterator[str], count: int) -> list[str]:
