@@ -17,6 +17,7 @@ from tests.e2e.moving import DATABASE, Mover, believing, contents
 from tests.world.go import Go
 from tests.world.internet import Internet
 from tests.world.modules import CHECK, CHECK_VERSION, PROJECT, TOML, Modules
+from tests.world.offline import offline
 from tests.world.server import Server
 from tests.world.sumdb import SumDB, mount
 from tests.world.upstream import Upstream
@@ -84,7 +85,9 @@ def sides(tmp_path_factory: pytest.TempPathFactory, modules: Modules) -> Iterato
         yield Sides(folder, database, here, there, bundle, data)
 
 
-def test_build_without_any_network(sides: Sides, modules: Modules) -> None:
+def test_build_without_any_network(
+    sides: Sides, modules: Modules, record_property: Callable[[str, object], None]
+) -> None:
     """`go build`, `go mod download`, `go mod verify` and `go mod graph` work, each record proven by the database's own tree."""
     with sides.server("server") as server:
         developer = sides.developer("developer", server.url)
@@ -98,6 +101,13 @@ def test_build_without_any_network(sides: Sides, modules: Modules) -> None:
         assert "dead.example" in developer.run("mod", "download", f"{TOML}@v0.3.1").failed().stderr
         log = (developer.folder / "gopath/pkg/sumdb" / sides.database.name / "latest").read_text()
         assert log.startswith("go.sum database tree\n")
+    apart = sides.developer("apart", "off")
+    apart.project({**PROJECT, "go.sum": ""})
+    commands = ("go build -mod=mod ./...", "go mod verify")
+    said = offline(apart, sides.data, *commands, settings=believing(sides.database))
+    assert "all modules verified" in said
+    assert (apart.folder / "gopath/pkg/sumdb" / sides.database.name / "latest").exists()
+    record_property("network", said.splitlines()[-1])
 
 
 def test_import_again_and_backup(sides: Sides, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from tests.e2e.moving import Mover
 from tests.world.go import Go
-from tests.world.server import program
+from tests.world.offline import offline
 from tests.world.upstream import Upstream
 from tests.world.zips import write_zip
 
@@ -125,44 +123,6 @@ def write_tree(tree: Path) -> None:
             json.dumps({"Version": version, "Time": "2024-01-02T03:04:05Z"})
         )
         write_zip(folder / f"{version}.zip", f"{path}@{version}", {"go.mod": go_mod, **files})
-
-
-def has_namespaces() -> bool:
-    """Whether a network can be taken away from a program here."""
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        return False
-    return subprocess.run(["unshare", "-rn", "ip", "link", "set", "lo", "up"], check=False).returncode == 0
-
-
-def offline(developer: Go, data: Path, *commands: str, cwd: Path | None = None) -> str:
-    """Run go commands beside a server of the data, all in a network that has nothing but a loopback, or else no way out by
-    its settings; what they said. Raises `AssertionError` where one fails."""
-    script = "set -ex\n" + "\n".join(commands)
-    argv = [
-        *program("run"),
-        "--data",
-        str(data),
-        "--upstream",
-        "off",
-        "--no-builtin-mirrors",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ]
-    if has_namespaces():
-        argv = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$0" "$@"', *argv]
-    done = subprocess.run(
-        argv,
-        cwd=cwd or developer.work,
-        env=developer.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewDeveloper, StartServer
+from tests.e2e.moving import Mover
 from tests.world.distributions import FILES, RELEASE, TIME, module_hash, module_zip, tar_gz, version_of
 from tests.world.go import Go, GoResult
 from tests.world.internet import Internet
+from tests.world.offline import offline
 from tests.world.server import Server
 from tests.world.store import published_files
 from tests.world.sumdb import SumDB, mount
@@ -190,3 +192,26 @@ def test_a_release_that_a_site_lacks(world: World) -> None:
     server = world.server("--toolchains", f"https://{HONEST}/other")
     assert server.get(world.path("zip")).status == 502
     assert "has a record of it" in world.run(server).failed().stderr
+
+
+def test_export_of_a_toolchain(world: World, tmp_path: Path) -> None:
+    """A bundle has a toolchain with what proves it: a go command without any network takes and runs it, and finds the release."""
+    world.site(HONEST)
+    settings = ("--gosumdb", f"{world.database.vkey} https://{DATABASE}", "--connect-timeout", "1s")
+    platform = world.version.removeprefix("v0.0.1-")
+    bundle = str(tmp_path / "bundle")
+    here = Mover(tmp_path, settings, world.internet.env())
+    made = here.run("export", bundle, "--toolchain", platform, data=tmp_path / "here")
+    assert made.status == 0, made.text
+    there = Mover(tmp_path, ("--upstream", "off", *settings))
+    taken = there.run("import", bundle, data=tmp_path / "there")
+    assert (taken.status, b" 0 refused" in taken.out) == (0, True), taken.text
+    developer = Go(
+        tmp_path / "alone", goproxy="off", env={"GOSUMDB": world.database.vkey, "GOTOOLCHAIN": "auto"}
+    )
+    developer.project({"go.mod": f"module example.com/project\n\ngo 1.21\n\ntoolchain {RELEASE}\n"})
+    said = offline(developer, tmp_path / "there", "go build ./...", settings=settings)
+    assert said.startswith(f"this is {RELEASE}, asked for: build ./...\n"), said
+    developer.project({"go.mod": "module example.com/project\n\ngo 1.21\n"})
+    offline(developer, tmp_path / "there", f"go get toolchain@{RELEASE}", settings=settings)
+    assert f"toolchain {RELEASE}" in (developer.work / "go.mod").read_text()

@@ -21,9 +21,10 @@ from goproxy_mirror.cli.plain import amount, files, size
 from goproxy_mirror.cli.progress import ProgressLine, end_on_sigterm
 from goproxy_mirror.cli.projects import Project, missing_folders, projects_of
 from goproxy_mirror.cli.run import quietly
-from goproxy_mirror.cli.wanted import Wanted, from_argument, from_go_sum
+from goproxy_mirror.cli.wanted import ONLY_MOD, Wanted, from_argument, from_go_sum
 from goproxy_mirror.config import Loaded, Settings
 from goproxy_mirror.errors import MirrorError, SettingError, StorageError
+from goproxy_mirror.module.path import ModulePath
 
 if TYPE_CHECKING:
     from goproxy_mirror.mirror.archive import Writable
@@ -87,7 +88,7 @@ def export(
     globs = [text for text in modules or () if set(text.partition("@")[0]) & set("*?[")]
     wanted = [from_argument(text) for text in modules or () if text not in globs]
     listed = [each for name in go_sum or () for each in from_go_sum(name)]
-    listed += [_toolchain(text) for text in toolchain or ()]
+    listed += [each for text in toolchain or () for each in _toolchain(text)]
     projects = projects_of(go_mod or ())
     for folder in missing_folders(projects):
         typer.echo(
@@ -190,7 +191,7 @@ def _place(file: str) -> Iterator[Writable]:
             fresh.unlink()
 
 
-def _toolchain(text: str) -> Wanted:
+def _toolchain(text: str) -> list[Wanted]:
     match = _TOOLCHAIN.fullmatch(text)
     if match is None:
         raise SettingError(
@@ -199,6 +200,8 @@ def _toolchain(text: str) -> Wanted:
         )
     machine = platform.machine().lower()
     system = match[2] or platform.system().lower()
-    return from_argument(
-        f"golang.org/toolchain@v0.0.1-{match[1]}.{system}-{match[3] or _MACHINES.get(machine, machine)}"
-    )
+    path = ModulePath("golang.org/toolchain")
+    platform_ = f"{system}-{match[3] or _MACHINES.get(machine, machine)}"
+    # Whether a release exists the go command asks of that one (`go get go@1.27.3`), wherever it runs.
+    asked = Wanted(path, f"v0.0.1-{match[1]}.linux-amd64", ONLY_MOD)
+    return [asked, Wanted(path, f"v0.0.1-{match[1]}.{platform_}")]
