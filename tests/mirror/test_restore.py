@@ -187,3 +187,38 @@ async def test_rows_of_a_later_publication(tmp_path: Path) -> None:
         ]
         assert await state.feed.due(10) == []
     assert refused == ["state/unheard/000001.jsonl"]
+
+
+ROWS = {
+    "type": '{"name":[1],"note":{"base64":""},"at":1.0}',
+    "scalar": "5",
+    "missing": '{"name":"x","at":1.0}',
+    "null": '{"name":"x","note":null,"at":1.0}',
+    "base64": '{"name":"x","note":{"base64":"%%%"},"at":1.0}',
+    "no-base64": '{"name":"x","note":{"else":1},"at":1.0}',
+    "large": '{"name":"x","note":{"base64":""},"at":' + "9" * 30 + "}",
+    "surrogate": '{"name":"\\ud800","note":{"base64":""},"at":1.0}',
+    "nul": '{"name":"a\\u0000b","note":{"base64":""},"at":1.0}',
+    "deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+async def test_rows_that_no_database_takes(row: str, tmp_path: Path) -> None:
+    """Each is refused by its name, without an error of the database; what comes behind it is kept."""
+    out = io.BytesIO()
+    writer = ArchiveWriter(out, KIND, compress=False)
+    good = b'{"name":"good","note":{"base64":"YQ=="},"at":1.0}\n'
+    entries = {"tree_heads/000001": ROWS[row].encode(), "tree_heads/000002": good}
+    writer.add([Entry(f"state/{name}.jsonl", content) for name, content in entries.items()])
+    writer.end()
+    storage = LocalStorage(tmp_path / "store")
+    storage.open()
+    refused: list[str] = []
+    async with State(tmp_path / "state") as state:
+        catalog = Catalog(storage, FileTurns(tmp_path / "turns", wait=5))
+        restore = Restore(storage, state.tables, tmp_path / "sumdb", catalog)
+        stream = io.BytesIO(out.getvalue())
+        await restore.read(stream, lambda _: None, lambda name, _: refused.append(name), merge=False)
+        assert await state.heads.head("good") == b"a"
+    assert refused == ["state/tree_heads/000001.jsonl"]

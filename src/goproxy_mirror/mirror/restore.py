@@ -190,7 +190,7 @@ class Restore:
                     self._waiting.setdefault(name, []).append(row)
             rows = [row for row in rows if row not in self._waiting.get(name, ())]
             return await self._tables.put(name, rows, beside=beside)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             refused(member.name, f"it cannot be kept: {error}")
         return 0
 

@@ -19,6 +19,8 @@ from goproxy_mirror.state.tables import metadata
 Row = Mapping[str, Any]
 
 _BYTES = "base64"
+_MOST = 1 << 63
+_KINDS = {str: str, bytes: bytes, int: int, float: int | float}
 
 
 def tables_of_files() -> list[str]:
@@ -61,7 +63,7 @@ class DumpRows(FileRows):
 
         Columns that the table does not have any more are left out. `beside` others, what must be different in every row and may
         be left open is left open: the feed gives such entries a time anew, so that its followers see them. Raises ValueError for
-        a table that is not known.
+        a table that is not known, and for what is no row of it.
         """
         table = metadata.tables.get(name)
         if table is None:
@@ -71,12 +73,8 @@ class DumpRows(FileRows):
         fresh = []
         for row in rows:
             values = {key: value for key, value in _values(table, row).items() if key != given}
+            _check(table, values, given)
             values |= dict.fromkeys(left_open & values.keys())
-            missing = [
-                column.name for column in table.primary_key.columns if column.name not in {*values, given}
-            ]
-            if missing:
-                raise ValueError(f"a row of {name} has no {missing[0]}")
             known = (
                 [column for column in table.columns if column.name in values]
                 if given
@@ -125,7 +123,33 @@ def _plain(row: Mapping[Any, Any]) -> Row:
 
 def _values(table: Table, row: Row) -> dict[str, Any]:
     return {
-        name: base64.b64decode(value[_BYTES]) if isinstance(value, Mapping) else value
+        name: base64.b64decode(value.get(_BYTES, "-"), validate=True) if isinstance(value, Mapping) else value
         for name, value in row.items()
         if name in table.columns
     }
+
+
+def _check(table: Table, values: Row, given: str | None) -> None:
+    """Whether every database takes it. Raises ValueError."""
+    for column in table.columns:
+        if column.name == given:
+            continue
+        value = values.get(column.name)
+        if value is None:
+            if not column.nullable and column.default is None and column.server_default is None:
+                raise ValueError(f"a row of {table.name} has no {column.name}")
+        elif not isinstance(value, _KINDS.get(column.type.python_type, ())) or (
+            isinstance(value, int) and not -_MOST <= value < _MOST
+        ):
+            raise ValueError(
+                f"{column.name} in a row of {table.name} is no {column.type.python_type.__name__}"
+            )
+        elif isinstance(value, str) and not _is_text(value):
+            raise ValueError(f"{column.name} in a row of {table.name} is no text")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
