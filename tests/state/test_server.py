@@ -161,10 +161,11 @@ async def test_server_that_goes_and_comes(
     async with State(tmp_path, url) as state:
         await state.pins.pin(MV, FileKind.MOD, "h1:before=", ORIGIN)
         own.stop()
-        with pytest.raises(StorageError, match="cannot be reached") as down:
-            await state.pins.get(MV, FileKind.MOD)
-        assert "127.0.0.1" not in down.value.message
-        assert "127.0.0.1" in down.value.detail
+        for _ in range(2):  # the second is said from memory
+            with pytest.raises(StorageError, match="cannot be reached") as down:
+                await state.pins.get(MV, FileKind.MOD)
+            assert "127.0.0.1" not in down.value.message
+            assert "127.0.0.1" in down.value.detail
         await state.provenance.record("x.test/m/@v/v1.0.0.zip", ORIGIN, size=1, proof=PROOF)
         own.start()
         deadline = time.monotonic() + 60

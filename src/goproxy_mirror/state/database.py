@@ -161,7 +161,7 @@ class Database:
     def _rested(self) -> None:
         """Raise what was said last, where that is no while ago."""
         if self._failure is not None and time.monotonic() < self._again:
-            raise type(self._failure)(self._failure.message)
+            raise type(self._failure)(self._failure.message, detail=self._failure.detail)
 
     def _open(self) -> StateFile | StateServer:
         if self._url:

@@ -115,7 +115,7 @@ class Client:
             try:
                 await self._refresh()
             except Unproven as error:
-                log.warning("newest tree not known", database=self.name, reason=error.message)
+                log.warning("newest tree not known", database=self.name, reason=error.line)
                 if not (await self._history.newest()).note:
                     raise
             self._refreshed = now

@@ -129,9 +129,7 @@ class App:
             return await self._routes.find(incoming)(incoming)
         except MirrorError as failure:
             if status_of(failure) >= 500:
-                log.info(
-                    "failed", path=_logged(scope.path), kind=type(failure).__name__, reason=failure.message
-                )
+                log.info("failed", path=_logged(scope.path), kind=type(failure).__name__, reason=failure.line)
             return failure_response(failure)
         except (Exception, asyncio.CancelledError) as failure:
             task = asyncio.current_task()
