@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,10 +16,13 @@ import trustme
 
 from goproxy_mirror.module.path import unescape
 from tests.e2e.moving import DATABASE, Mover, believing, contents
+from tests.world.go import clean_environment
 from tests.world.internet import Internet
 from tests.world.modules import MOD, MOD_VERSIONS, TOML, Modules
-from tests.world.server import Server
-from tests.world.store import damaged_files
+from tests.world.nodes import write_modules
+from tests.world.polling import eventually
+from tests.world.server import Server, program
+from tests.world.store import damaged_files, published_files
 from tests.world.sumdb import SumDB, mount
 from tests.world.upstream import Upstream
 from tests.world.zips import contents as zip_contents
@@ -186,3 +191,30 @@ def test_no_database(world: Importing, modules: Modules, tmp_path: Path) -> None
     done = alone.run("import", str(source), data=tmp_path / "data")
     assert (done.status, b"unproven" in done.out) == (3, True), done.text
     assert contents(tmp_path / "data" / "store") == {}
+
+
+def test_killed_in_the_middle(world: Importing, tmp_path: Path) -> None:
+    """What a killed import took is whole, and the same command takes the rest."""
+    tree = tmp_path / "tree"
+    write_modules(tree, "many", 150)
+    data = tmp_path / "data"
+    names = {str(each.relative_to(tree)) for each in tree.rglob("@v/*") if each.name != "list"}
+    command = [*program("import"), str(tree), "--data", str(data), "--upstream", "off"]
+    killed = subprocess.Popen(
+        command,
+        env={**clean_environment(tmp_path), "GOSUMDB": "off"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(lambda: published_files(data / "store"), what="an imported file")
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    held = {key for key in contents(data / "store") if not key.endswith("/list")}
+    assert 0 < len(held) < len(names), "it was killed in the middle"
+    done = Mover(tmp_path).run("import", str(tree), "--json", data=data)
+    counts = json.loads(done.out.splitlines()[-1])["summary"]
+    assert (done.status, counts["imported"], counts["here"]) == (0, len(names) - len(held), len(held)), (
+        done.text
+    )
+    assert {key for key in contents(data / "store") if not key.endswith("/list")} == names
+    assert damaged_files(data / "store", tree) == []

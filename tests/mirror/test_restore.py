@@ -14,7 +14,7 @@ from goproxy_mirror.mirror.catalog import Catalog
 from goproxy_mirror.mirror.restore import Restore
 from goproxy_mirror.module.path import ModulePath
 from goproxy_mirror.module.version import ModuleVersion, Version
-from goproxy_mirror.ports import FileKind, Home, Proof
+from goproxy_mirror.ports import FileKind, Home, Proof, StoredFile
 from goproxy_mirror.protocol import file_key
 from goproxy_mirror.state.files import FileTurns
 from goproxy_mirror.state.opening import State
@@ -222,3 +222,36 @@ async def test_rows_that_no_database_takes(row: str, tmp_path: Path) -> None:
         await restore.read(stream, lambda _: None, lambda name, _: refused.append(name), merge=False)
         assert await state.heads.head("good") == b"a"
     assert refused == ["state/tree_heads/000001.jsonl"]
+
+
+class Pruned(LocalStorage):
+    """A store from which a file goes as soon as it was found."""
+
+    async def find(self, key: str) -> StoredFile | None:
+        """What is there."""
+        found = await super().find(key)
+        if key == keys()[0]:
+            await self.delete(key)
+        return found
+
+
+async def test_file_that_goes_meanwhile(tmp_path: Path) -> None:
+    """What is pruned while the stream is written is not in it; all else is, and the stream is whole."""
+    await filled(tmp_path / "from")
+    storage = Pruned(tmp_path / "from" / "store")
+    storage.open()
+    out = io.BytesIO()
+    async with State(tmp_path / "from" / "state") as state:
+        backup = Backup(storage, state.tables, tmp_path / "none")
+        written = await backup.write(out, lambda _: None, made_by="tests")
+    assert written.files == len(keys()) - 1
+    copy = LocalStorage(tmp_path / "to" / "store")
+    copy.open()
+    async with State(tmp_path / "to" / "state") as state:
+        catalog = Catalog(copy, FileTurns(tmp_path / "turns", wait=5))
+        restore = Restore(copy, state.tables, tmp_path / "sumdb", catalog)
+        refused: list[str] = []
+        stream = io.BytesIO(out.getvalue())
+        await restore.read(stream, lambda _: None, lambda name, _: refused.append(name), merge=False)
+    assert refused == []
+    assert held(tmp_path / "to") == {key: content(key) for key in keys()[1:]}
