@@ -209,11 +209,29 @@ def test_image_gets_every_file_that_it_copies() -> None:
     assert [source for source in copied if source not in allowed or not (ROOT / source).exists()] == []
 
 
-def test_compose_names_settings_that_exist() -> None:
-    """The Compose file's examples of the environment are settings of this program."""
-    named = re.findall(r"GOPROXY_MIRROR_(\w+):", text_of("compose.yaml"))
+@pytest.mark.parametrize("name", ["compose.yaml", "deploy/several-nodes/compose.yaml"])
+def test_compose_names_settings_that_exist(name: str) -> None:
+    """What the Compose files say of the environment are settings of this program."""
+    named = re.findall(r"GOPROXY_MIRROR_(\w+):", text_of(name))
     assert named
     assert {name.lower() for name in named} <= set(Settings.model_fields)
+
+
+def test_several_nodes_are_told_of_one_store_and_one_database() -> None:
+    """The settings that the example of several nodes gives them can be meant, and every volume and service that it names is there."""
+    text = text_of("deploy/several-nodes/compose.yaml")
+    given = dict(re.findall(r"^    (GOPROXY_MIRROR_\w+): (\S+)", text, re.MULTILINE))
+    given["GOPROXY_MIRROR_DATABASE"] = "postgresql://modules:secret@postgres/modules"
+    settings = load(environ={"HOME": "/nowhere", **given}).settings
+    assert str(settings.store) == "s3://modules/goproxy"
+    assert "endpoint" in dict(settings.store_options)
+    services = set(
+        re.findall(r"^  (\w+):$", text.partition("\nservices:")[2].partition("\nvolumes:")[0], re.MULTILINE)
+    )
+    assert services == {"node1", "node2", "node3", "balancer", "postgres", "objects"}
+    assert set(re.findall(r"server (\w+):8081", text_of("deploy/several-nodes/nginx.conf"))) <= services
+    volumes = set(re.findall(r"^  (\w+):$", text.partition("\nvolumes:")[2], re.MULTILINE))
+    assert set(re.findall(r"^      - (\w+):/", text, re.MULTILINE)) == volumes
 
 
 def test_unit_starts_a_command_that_exists() -> None:
