@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from goproxy_mirror.errors import StorageError
+from goproxy_mirror.ports import StoredFile
 from goproxy_mirror.storage import tier as room
 from goproxy_mirror.storage.objects import ObjectStorage
 from goproxy_mirror.storage.remote import Damaged, Remote
@@ -102,6 +103,29 @@ async def test_full_disk_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(room, "_write", full)
         assert await found(store, "a.b/m/@v/v1.0.0.mod") == bytes(100)
         assert [path.exists() for path in old] == [*[False] * 5, *[True] * 5]
+
+
+async def test_an_older_look_is_no_absence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks while another looks, which began before a node published the file, is told of the file all the same."""
+    key, slow, looked = "a.b/m/@v/v1.0.0.mod", asyncio.Event(), asyncio.Event()
+    async with ObjectStorage(Remote("memory://", {}), Tier(tmp_path / "tier", 1000), instance="x") as store:
+        bring = store._bring
+
+        async def late(key: str) -> StoredFile | None:
+            found = await bring(key)
+            looked.set()
+            await slow.wait()
+            return found
+
+        monkeypatch.setattr(store, "_bring", late)
+        early = asyncio.create_task(store.find(key))
+        await looked.wait()
+        await store._remote.put(key, b"one")  # as another node does
+        later = asyncio.create_task(store.find(key))
+        await asyncio.sleep(0)
+        slow.set()
+        assert await early is None
+        assert await later is not None
 
 
 async def test_shared_by_processes_that_die(tmp_path: Path) -> None:

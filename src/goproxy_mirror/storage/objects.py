@@ -100,7 +100,16 @@ class ObjectStorage:
     async def find(self, key: str) -> StoredFile | None:
         if not _checked(key).endswith(_FIXED):
             return await self._bring(key)
-        return self._tier.look(key) or await self._joined(key, partial(self._bring, key))
+        stored = self._tier.look(key)
+        if stored is not None:
+            return stored
+        looking = key in self._tasks
+        stored = await self._joined(key, partial(self._bring, key))
+        # A look that began before we asked may be older than what another node has published: who was told by it that the node
+        # is done, and has the turn now, would fetch it again.
+        if stored is None and looking:
+            stored = await self._joined(key, partial(self._bring, key))
+        return stored
 
     async def offer(self, key: str) -> StoredFile | RemoteFile | None:
         """The file as a client is to have it: from here, or by a URL of the bucket where it is large."""
