@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.stores import use_credentials
+from tests.world.azure import AzureServer, azure_server
 from tests.world.faults import FaultyWay
 from tests.world.objectstore import ObjectServer, object_server
 
@@ -23,6 +24,21 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
         ObjectServer(program, tmp_path_factory.mktemp("s3")) as server,
     ):
         use_credentials(patch, server)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
+    """Azure Blob Storage as its emulator has it, with its credentials in the environment."""
+    program = azure_server()
+    if isinstance(program, str):
+        pytest.skip(program)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        AzureServer(program, tmp_path_factory.mktemp("azure")) as server,
+    ):
+        for name, value in server.env().items():
+            patch.setenv(name, value)
         yield server
 
 

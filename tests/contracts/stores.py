@@ -16,6 +16,7 @@ from goproxy_mirror.storage.local import LocalStorage
 from goproxy_mirror.storage.objects import ObjectStorage
 from goproxy_mirror.storage.remote import Limits, Remote
 from goproxy_mirror.storage.tier import Tier
+from tests.world.azure import CONTAINER, AzureServer
 from tests.world.objectstore import BUCKET, ObjectServer
 
 LIMITS = Limits(connect=2.0, stall=1.0, answer=4.0, transfer=20.0, retries=1)
@@ -55,6 +56,12 @@ def bucket(
         redirect_above=redirect_above,
         large=large,
     )
+
+
+def container(server: AzureServer, folder: Path, prefix: str) -> ObjectStorage:
+    """A node over a part of the container of Azure's emulator."""
+    remote = Remote(f"az://{CONTAINER}/{prefix}", server.options, limits=LIMITS)
+    return ObjectStorage(remote, Tier(folder, 10**9), instance=folder.name, large=6 << 20)
 
 
 def memory(folder: Path) -> ObjectStorage:

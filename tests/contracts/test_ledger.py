@@ -1,4 +1,4 @@
-"""What every ledger must do: on a folder, in memory, and on a real S3-compatible server."""
+"""What every ledger must do: on a folder, in memory, on a real S3-compatible server, and on Azure's own emulator."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from goproxy_mirror.storage.bucketledger import BucketLedger
 from goproxy_mirror.storage.ledger import FolderLedger
 from goproxy_mirror.storage.remote import Remote
 from tests.contracts.stores import LIMITS, bucket, new_prefix
+from tests.world.azure import CONTAINER
 from tests.world.objectstore import BUCKET
 
 OpenLedger = Callable[[], Ledger]
 
 
-@pytest.fixture(params=("folder", "memory", "s3"))
+@pytest.fixture(params=("folder", "memory", "s3", "azure"))
 def open_ledger(request: pytest.FixtureRequest, folder: Path) -> OpenLedger:
     """Makes another ledger over the same records, as another process would."""
     if request.param == "folder":
@@ -26,6 +27,10 @@ def open_ledger(request: pytest.FixtureRequest, folder: Path) -> OpenLedger:
     if request.param == "memory":
         remote = Remote("memory://", {})
         return lambda: BucketLedger(remote)
+    if request.param == "azure":
+        azure = request.getfixturevalue("azure")
+        container = f"az://{CONTAINER}/{new_prefix()}"
+        return lambda: BucketLedger(Remote(container, azure.options, limits=LIMITS))
     server = request.getfixturevalue("s3")
     url = f"s3://{BUCKET}/{new_prefix()}"
     return lambda: BucketLedger(Remote(url, {"endpoint": server.url}, limits=LIMITS))
