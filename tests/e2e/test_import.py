@@ -20,6 +20,7 @@ from tests.world.go import clean_environment
 from tests.world.internet import Internet
 from tests.world.modules import MOD, MOD_VERSIONS, TOML, Modules
 from tests.world.nodes import write_modules
+from tests.world.objectstore import BUCKET, ObjectServer, object_server
 from tests.world.polling import eventually
 from tests.world.server import Server, program
 from tests.world.store import damaged_files, published_files
@@ -117,6 +118,27 @@ def test_layouts(layout: Callable[[str], str], world: Importing, modules: Module
     written(source, {layout(key): files(modules)[key] for key in bad})
     again = world.mover.run("import", str(source), data=tmp_path / "data")
     assert (again.status, b"3 imported" in again.out) == (0, True), again.text
+
+
+@pytest.mark.parametrize("layout", [athens_bucket, str])
+def test_a_bucket(layout: Callable[[str], str], world: Importing, modules: Modules, tmp_path: Path) -> None:
+    """A bucket of a real service, as Athens or this program fills it, is taken over into another part of it, byte for byte."""
+    program = object_server()
+    if isinstance(program, str):
+        pytest.skip(program)
+    with ObjectServer(program, tmp_path / "s3") as s3:
+        written(s3.folder / BUCKET / "old", {layout(key): body for key, body in files(modules).items()})
+        mover = Mover(
+            world.folder, (*world.mover.settings, *s3.arguments("new")), {**world.internet.env(), **s3.env()}
+        )
+        done = mover.run("import", f"s3://{BUCKET}/old", data=tmp_path / "data")
+        assert done.status == 0, done.text
+        new = s3.folder / BUCKET / "new"
+        assert all((new / key).is_file() for key in files(modules))
+        proven = {key: body for key, body in files(modules).items() if not key.endswith(".info")}
+        assert {key: (new / key).read_bytes() for key in proven} == proven
+        again = mover.run("import", f"s3://{BUCKET}/old", data=tmp_path / "data")
+        assert (again.status, b"0 imported" in again.out) == (0, True), again.text
 
 
 def test_a_real_module_cache(world: Importing, modules: Modules, tmp_path: Path) -> None:
